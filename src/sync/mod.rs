@@ -1,0 +1,25 @@
+//! The one place that names the primitives of std, parking_lot, loom and shuttle.
+//!
+//! Everything above this module is written against these names, so the code that ships is the code that
+//! the model checkers explore. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` and
+//! `--cfg lockgrain_shuttle` map the same names to those tools. Imports nothing of this crate.
+
+#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
+mod plain;
+#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
+pub(crate) use plain::*;
+
+#[cfg(lockgrain_loom)]
+mod loom;
+#[cfg(lockgrain_loom)]
+pub(crate) use self::loom::*;
+
+#[cfg(lockgrain_shuttle)]
+mod shuttle;
+#[cfg(lockgrain_shuttle)]
+pub(crate) use self::shuttle::*;
+
+mod mutant;
+mod parker;
+pub(crate) use mutant::mutant;
+pub(crate) use parker::Parker;
