@@ -1,0 +1,103 @@
+//! Where ready tasks wait: the trait, and one file for each of the three answers.
+
+mod shared;
+mod sharded;
+mod stealing;
+
+use std::cell::Cell;
+
+pub use shared::Shared;
+pub use sharded::Sharded;
+pub use stealing::Stealing;
+
+use crate::task::Task;
+
+/// In which order a worker takes the tasks that were spawned by tasks it ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LocalOrder {
+    /// The newest first: its data is still in the cache, and recursion stays shallow. The default.
+    #[default]
+    Lifo,
+    /// The oldest first: as a `ThreadPoolExecutor` does it.
+    Fifo,
+}
+
+/// What a queue is told when its pool is built.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct QueueConfig {
+    /// How many locals will be made at the most: workers and spares.
+    pub locals: usize,
+    /// The order of a worker's own tasks.
+    pub order: LocalOrder,
+}
+
+/// Where a found task came from; for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The worker's own queue.
+    Own,
+    /// The queue of tasks from outside.
+    Injected,
+    /// Another worker's queue.
+    Stolen,
+}
+
+/// What a look for a task gave.
+#[derive(Debug)]
+pub enum Find {
+    /// A task to run.
+    Task(Task, Source),
+    /// There was none.
+    Empty,
+    /// Another thread was in the way; there may be a task.
+    Retry,
+}
+
+/// Where ready tasks wait, and how a worker gets the next.
+///
+/// A safe trait: a [`Task`] is owned and can't be cloned, so an implementation can lose a task (which cancels it) but never
+/// run one twice. What it must keep for the pool to make progress:
+///
+/// - a task given to [`inject`](Self::inject) or [`push`](Self::push) comes out of some `find` or `take` once;
+/// - after such a call has returned, [`is_empty`](Self::is_empty) is false on every thread that can see the call (through
+///   a `fence(SeqCst)` on both sides) until the task has come out;
+/// - if `is_empty` is false, `find` with *any* local gives a task without another thread's help, or says [`Find::Retry`];
+/// - tasks injected by one thread come out in that order when there is one worker.
+pub trait RunQueue: Send + Sync + Sized + 'static {
+    /// A worker's own part. Tasks in it can be taken by every other worker.
+    type Local: Send + 'static;
+
+    /// An empty queue.
+    fn new(config: &QueueConfig) -> Self;
+    /// The part of worker `index`, which is below [`QueueConfig::locals`]; asked for once an index.
+    fn local(&self, index: usize) -> Self::Local;
+    /// Adds a task from any thread.
+    fn inject(&self, task: Task);
+    /// Adds a task from the worker that `local` belongs to.
+    fn push(&self, local: &Self::Local, task: Task);
+    /// The next task for the worker that `local` belongs to.
+    fn find(&self, local: &Self::Local) -> Find;
+    /// Any task, for a thread without a local.
+    fn take(&self) -> Find;
+    /// Whether no task waits anywhere.
+    fn is_empty(&self) -> bool;
+    /// How many tasks wait; an estimate while others work on the queue.
+    fn len(&self) -> usize;
+}
+
+/// Says when a worker looks at the injected tasks before its own, so that these can't starve those.
+#[derive(Debug, Default)]
+pub(crate) struct Fairness(Cell<u32>);
+
+impl Fairness {
+    /// Every this many looks. Prime, as in Go's scheduler, so that it does not fall into step with a program's own rhythm.
+    const PERIOD: u32 = 61;
+
+    #[inline]
+    pub(crate) fn injected_first(&self) -> bool {
+        let tick = self.0.get() + 1;
+        self.0.set(if tick == Self::PERIOD { 0 } else { tick });
+        tick == Self::PERIOD
+    }
+}

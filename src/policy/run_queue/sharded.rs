@@ -1,0 +1,185 @@
+//! A mutex-protected deque a worker, and a list for tasks from outside.
+
+use std::collections::VecDeque;
+
+use crossbeam_utils::CachePadded;
+
+use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::task::{Task, TaskList};
+
+/// The run queue of [`FineGrained`](crate::FineGrained): every worker's deque has its own small lock; a worker without work
+/// takes half of another's.
+#[derive(Debug)]
+pub struct Sharded {
+    injected: CachePadded<Shard<TaskList>>,
+    shards: Box<[CachePadded<Shard<VecDeque<Task>>>]>,
+    /// Shards from here on were never used.
+    used: AtomicUsize,
+    order: LocalOrder,
+}
+
+#[derive(Debug)]
+struct Shard<L> {
+    tasks: Mutex<L>,
+    /// Written under the lock.
+    len: AtomicUsize,
+}
+
+impl<L> Shard<L> {
+    fn new(tasks: L) -> Self {
+        Self { tasks: Mutex::new(tasks), len: AtomicUsize::new(0) }
+    }
+
+    fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+}
+
+/// A worker's part of [`Sharded`].
+#[derive(Debug)]
+pub struct ShardedLocal {
+    index: usize,
+    fairness: Fairness,
+}
+
+/// How many injected tasks a worker takes at once.
+const BATCH: usize = 16;
+
+impl Sharded {
+    fn pop_own(&self, index: usize) -> Option<Task> {
+        let shard = &self.shards[index];
+        if shard.len() == 0 {
+            return None;
+        }
+        let mut tasks = shard.tasks.lock();
+        let task = match self.order {
+            LocalOrder::Lifo => tasks.pop_back(),
+            LocalOrder::Fifo => tasks.pop_front(),
+        };
+        shard.len.store(tasks.len(), Relaxed);
+        task
+    }
+
+    /// The oldest injected task; more of them go to the worker's own deque, in an order that keeps theirs.
+    fn pop_injected(&self, index: Option<usize>) -> Option<Task> {
+        if self.injected.len() == 0 {
+            return None;
+        }
+        let mut injected = self.injected.tasks.lock();
+        let first = injected.pop_front()?;
+        let Some(index) = index else {
+            self.injected.len.store(injected.len(), Relaxed);
+            return Some(first);
+        };
+        let shard = &self.shards[index];
+        // Both locks at once, so that no task is out of sight of `is_empty`. Order of the locks: injected, then own.
+        let mut own = shard.tasks.lock();
+        if own.is_empty() {
+            for _ in 1..BATCH {
+                let Some(task) = injected.pop_front() else { break };
+                match self.order {
+                    LocalOrder::Lifo => own.push_front(task),
+                    LocalOrder::Fifo => own.push_back(task),
+                }
+            }
+            shard.len.store(own.len(), Relaxed);
+        }
+        self.injected.len.store(injected.len(), Relaxed);
+        Some(first)
+    }
+
+    /// The oldest task of another worker; up to half of its tasks go to the thief's own deque.
+    fn steal(&self, thief: Option<usize>) -> Find {
+        let used = self.used.load(Relaxed);
+        let start = thief.map_or(0, |index| index + 1);
+        let mut contended = false;
+        for victim in (0..used).map(|step| (start + step) % used) {
+            let shard = &self.shards[victim];
+            if Some(victim) == thief || shard.len() == 0 {
+                continue;
+            }
+            let Some(mut theirs) = shard.tasks.try_lock() else {
+                contended = true;
+                continue;
+            };
+            let Some(first) = theirs.pop_front() else { continue };
+            if let Some(thief) = thief {
+                let own = &self.shards[thief];
+                // Never waits for the second lock: two thieves may hold each other's.
+                if let Some(mut mine) = own.tasks.try_lock() {
+                    let half = theirs.len() / 2;
+                    mine.extend(theirs.drain(..half));
+                    own.len.store(mine.len(), Relaxed);
+                }
+            }
+            shard.len.store(theirs.len(), Relaxed);
+            return Find::Task(first, Source::Stolen);
+        }
+        if contended { Find::Retry } else { Find::Empty }
+    }
+}
+
+impl RunQueue for Sharded {
+    type Local = ShardedLocal;
+
+    fn new(config: &QueueConfig) -> Self {
+        Self {
+            injected: CachePadded::new(Shard::new(TaskList::new())),
+            shards: (0..config.locals).map(|_| CachePadded::new(Shard::new(VecDeque::new()))).collect(),
+            used: AtomicUsize::new(0),
+            order: config.order,
+        }
+    }
+
+    fn local(&self, index: usize) -> ShardedLocal {
+        self.used.fetch_max(index + 1, Relaxed);
+        ShardedLocal { index, fairness: Fairness::default() }
+    }
+
+    fn inject(&self, task: Task) {
+        let mut tasks = self.injected.tasks.lock();
+        tasks.push_back(task);
+        self.injected.len.store(tasks.len(), Relaxed);
+    }
+
+    fn push(&self, local: &ShardedLocal, task: Task) {
+        let shard = &self.shards[local.index];
+        let mut tasks = shard.tasks.lock();
+        tasks.push_back(task);
+        shard.len.store(tasks.len(), Relaxed);
+    }
+
+    fn find(&self, local: &ShardedLocal) -> Find {
+        if local.fairness.injected_first()
+            && let Some(task) = self.pop_injected(Some(local.index))
+        {
+            return Find::Task(task, Source::Injected);
+        }
+        if let Some(task) = self.pop_own(local.index) {
+            return Find::Task(task, Source::Own);
+        }
+        if let Some(task) = self.pop_injected(Some(local.index)) {
+            return Find::Task(task, Source::Injected);
+        }
+        self.steal(Some(local.index))
+    }
+
+    fn take(&self) -> Find {
+        match self.pop_injected(None) {
+            Some(task) => Find::Task(task, Source::Injected),
+            None => self.steal(None),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let used = self.used.load(Relaxed);
+        self.injected.len() == 0 && self.shards[..used].iter().all(|shard| shard.len() == 0)
+    }
+
+    fn len(&self) -> usize {
+        let used = self.used.load(Relaxed);
+        self.injected.len() + self.shards[..used].iter().map(|shard| shard.len()).sum::<usize>()
+    }
+}

@@ -1,0 +1,114 @@
+//! How a task can end other than with its value, and how a wait can fail.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+/// What a panicking task unwound with, as from [`std::thread::JoinHandle::join`].
+pub type PanicPayload = Box<dyn Any + Send + 'static>;
+
+/// Why a handle has no value to give.
+#[non_exhaustive]
+pub enum TaskError {
+    /// Cancelled before it started: through its handle, by `shutdown_now`, or because a run queue dropped it.
+    Cancelled,
+    /// The closure panicked; the payload is what it panicked with.
+    Panicked(PanicPayload),
+    /// The pool was already shutting down when the task was submitted.
+    Refused,
+    /// No worker thread could be started, and none was running.
+    NoWorker(io::ErrorKind),
+    /// The time given to the wait ran out. Task and handle are as they were.
+    TimedOut,
+    /// This wait could never end: see [`WaitError::WouldDeadlock`].
+    WouldDeadlock,
+}
+
+impl TaskError {
+    /// True for [`TaskError::Cancelled`].
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled)
+    }
+
+    /// True for [`TaskError::Panicked`].
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// The panic's payload, or the error itself if it is not a panic.
+    pub fn into_panic(self) -> Result<PanicPayload, Self> {
+        match self {
+            Self::Panicked(payload) => Ok(payload),
+            other => Err(other),
+        }
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("Cancelled"),
+            Self::Panicked(payload) => f.debug_tuple("Panicked").field(&panic_message(payload)).finish(),
+            Self::Refused => f.write_str("Refused"),
+            Self::NoWorker(kind) => f.debug_tuple("NoWorker").field(kind).finish(),
+            Self::TimedOut => f.write_str("TimedOut"),
+            Self::WouldDeadlock => f.write_str("WouldDeadlock"),
+        }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the task was cancelled before it started"),
+            Self::Panicked(payload) => write!(f, "the task panicked: {}", panic_message(payload)),
+            Self::Refused => f.write_str("the pool is shut down: submit before `shutdown`, or keep the pool alive"),
+            Self::NoWorker(kind) => write!(f, "no worker thread could be started ({kind}): lower `max_workers` or raise the limit"),
+            Self::TimedOut => f.write_str("the task did not finish in time; the handle is still good"),
+            Self::WouldDeadlock => WaitError::WouldDeadlock.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+/// Why a wait ended before the task did. The task and its handle are untouched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The time given ran out.
+    TimedOut,
+    /// The wait could never end: the task waits for itself, directly or through other waiting tasks; or it holds the
+    /// global lock through a context, which only that context can release; or every worker, spares included, is waiting.
+    WouldDeadlock,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "the task did not finish in time; the handle is still good",
+            Self::WouldDeadlock => {
+                "this wait would deadlock: don't wait for oneself; in a task with a context wait inside `cx.blocking`; else raise `max_spares`"
+            }
+        })
+    }
+}
+
+impl std::error::Error for WaitError {}
+
+impl From<WaitError> for TaskError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut => Self::TimedOut,
+            WaitError::WouldDeadlock => Self::WouldDeadlock,
+        }
+    }
+}
+
+fn panic_message(payload: &PanicPayload) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(a payload that is not a string)")
+}

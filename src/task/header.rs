@@ -1,0 +1,130 @@
+//! The type-erased front of every task, and the owned pointer to it.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::error::{PanicPayload, TaskError};
+use super::link::Link;
+use super::state::State;
+
+/// The first bytes of every task allocation.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(super) link: Link,
+    vtable: &'static VTable,
+}
+
+/// What can be done to a task whose closure type is erased. Each entry takes over the executor's reference.
+#[derive(Debug)]
+pub(super) struct VTable {
+    pub(super) run: unsafe fn(NonNull<Header>, &mut dyn FnMut(bool)) -> Ran,
+    pub(super) discard: unsafe fn(NonNull<Header>, TaskError),
+    /// What a handle can do; none for a detached task.
+    pub(super) join: Option<&'static JoinVTable>,
+}
+
+/// What a handle can do to a task whose closure type it does not know. No entry touches the executor's reference.
+#[derive(Debug)]
+pub(super) struct JoinVTable {
+    /// Runs the closure after a claim to run.
+    pub(super) run_claimed: unsafe fn(NonNull<Header>, &mut dyn FnMut(bool)),
+    /// Drops the closure after a claim to cancel, and publishes the error.
+    pub(super) cancel_claimed: unsafe fn(NonNull<Header>, TaskError),
+    /// Where the output of a terminal task is: a `Result<T, TaskError>`.
+    pub(super) output: unsafe fn(NonNull<Header>) -> *mut (),
+    /// Frees the allocation of a terminal task.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+impl Header {
+    pub(super) fn vtable(&self) -> &'static VTable {
+        self.vtable
+    }
+
+    pub(super) fn new(vtable: &'static VTable) -> Self {
+        Self { link: Link::new(), vtable }
+    }
+}
+
+/// How a task taken from a queue went.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Ran {
+    /// Its closure ran to its end; a panic, if any, is with the handle.
+    Done,
+    /// It panicked and nobody holds a handle: the payload is for the pool's panic handler.
+    Unobserved(PanicPayload),
+    /// Somebody else had claimed it already: the waiter that ran it.
+    Claimed,
+    /// It had been cancelled.
+    Cancelled,
+}
+
+/// A ready task, owned: what a [`RunQueue`](crate::RunQueue) stores and gives back.
+///
+/// It can't be cloned, so a queue can't run a task twice. Dropping it cancels the task: its closure is dropped and its
+/// handle ends with [`TaskError::Cancelled`].
+#[derive(Debug)]
+pub struct Task(NonNull<Header>);
+
+// SAFETY: the closure behind the pointer is `Send` (both constructors ask for it), and the header is only touched by the
+// owner or through atomics.
+unsafe impl Send for Task {}
+
+/// Tells tasks apart while they are alive. Never dereferenced.
+pub(crate) type Identity = *const ();
+
+impl Task {
+    /// # Safety
+    /// `header` is that of a live task whose executor reference the caller hands over.
+    pub(super) unsafe fn from_header(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(crate) fn into_link(self) -> NonNull<Link> {
+        ManuallyDrop::new(self).0.cast()
+    }
+
+    /// # Safety
+    /// `link` came from [`Task::into_link`] and is turned back once.
+    pub(crate) unsafe fn from_link(link: NonNull<Link>) -> Self {
+        Self(link.cast())
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.0.as_ptr().cast_const().cast()
+    }
+
+    /// The state word of a task with a handle, where a request to cancel shows. Good until the task is run.
+    pub(crate) fn state(&self) -> Option<NonNull<State>> {
+        // SAFETY: the executor's reference keeps the header alive.
+        let header = unsafe { self.0.as_ref() };
+        header.vtable.join.is_some().then(|| super::joinable::state_of(self.0))
+    }
+
+    /// Runs the closure, unless somebody was faster. `before_publish(panicked)` is called after the closure's end and
+    /// before anybody can see the result.
+    pub(crate) fn run(self, before_publish: &mut dyn FnMut(bool)) -> Ran {
+        let header = ManuallyDrop::new(self).0;
+        // SAFETY: the executor's reference keeps the header alive.
+        let run = unsafe { header.as_ref() }.vtable.run;
+        // SAFETY: the entry belongs to this task, and the reference goes with the call.
+        unsafe { run(header, before_publish) }
+    }
+
+    /// Ends the task without running it.
+    pub(crate) fn discard(self, why: TaskError) {
+        let header = ManuallyDrop::new(self).0;
+        // SAFETY: the executor's reference keeps the header alive.
+        let discard = unsafe { header.as_ref() }.vtable.discard;
+        // SAFETY: the entry belongs to this task, and the reference goes with the call.
+        unsafe { discard(header, why) }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        Task(self.0).discard(TaskError::Cancelled);
+    }
+}

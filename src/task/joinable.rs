@@ -1,0 +1,444 @@
+//! A task with a handle: state word, waiters, and a cell that holds the closure and then the result.
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use super::error::TaskError;
+use super::header::{Header, Identity, JoinVTable, Ran, Task, VTable};
+use super::state::{Published, Snapshot, State};
+pub(crate) use super::waiters::Wake;
+use super::waiters::{Callback, Waiters};
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::mutant;
+
+/// The part that is the same for all closures and results.
+#[repr(C)]
+struct JoinHead {
+    header: Header,
+    state: State,
+    pool: u32,
+}
+
+/// The part that a handle to a `T` knows.
+#[repr(C)]
+struct Joined<T> {
+    head: JoinHead,
+    waiters: AtomicPtr<Waiters<T>>,
+}
+
+/// Which of the two is alive follows from the state: the closure while queued, the output once terminal and not taken.
+union Slot<F, T> {
+    closure: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<T, TaskError>>,
+}
+
+#[repr(C)]
+struct Joinable<F, T> {
+    joined: Joined<T>,
+    slot: UnsafeCell<Slot<F, T>>,
+}
+
+/// The state word of the joinable task behind `header`.
+pub(super) fn state_of(header: NonNull<Header>) -> NonNull<State> {
+    let head = header.cast::<JoinHead>().as_ptr();
+    // SAFETY: a joinable task's header is the first field of its `JoinHead`, which the pointer may reach.
+    let state = unsafe { &raw mut (*head).state };
+    // SAFETY: the address of a field is not null.
+    unsafe { NonNull::new_unchecked(state) }
+}
+
+/// Drops `value`; a panic of its `Drop` is swallowed (the panic hook has reported it).
+pub(crate) fn drop_quietly<T>(value: T) {
+    quietly(|| drop(value));
+}
+
+/// Runs user code whose panic must not reach the scheduler. The panic hook has reported it by then.
+pub(crate) fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        // A payload whose own `Drop` panics is leaked the second time round: no end to the chain otherwise.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+    }
+}
+
+impl<F, T> Joinable<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    const VTABLE: VTable = VTable { run: Self::run, discard: Self::discard, join: Some(&Self::JOIN) };
+    const JOIN: JoinVTable = JoinVTable {
+        run_claimed: Self::run_claimed,
+        cancel_claimed: Self::cancel_claimed,
+        output: Self::output,
+        free: Self::free,
+    };
+
+    fn allocate(state: State, pool: u32, slot: Slot<F, T>) -> NonNull<Header> {
+        let task = Box::new(Self {
+            joined: Joined {
+                head: JoinHead { header: Header::new(&Self::VTABLE), state, pool },
+                waiters: AtomicPtr::new(ptr::null_mut()),
+            },
+            slot: UnsafeCell::new(slot),
+        });
+        NonNull::from(Box::leak(task)).cast()
+    }
+
+    /// # Safety
+    /// `header` is that of a live `Joinable<F, T>`.
+    unsafe fn this<'a>(header: NonNull<Header>) -> &'a Self {
+        // SAFETY: the caller's promise; the task is only reached through shared references while it is alive.
+        unsafe { header.cast::<Self>().as_ref() }
+    }
+
+    /// # Safety
+    /// `header` is that of a live `Joinable<F, T>`, and the caller gives up the executor's reference.
+    unsafe fn run(header: NonNull<Header>, before_publish: &mut dyn FnMut(bool)) -> Ran {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
+        if !this.state().claim_to_run() {
+            let cancelled = this.state().load().is_cancelled();
+            // SAFETY: the executor's reference is the caller's to give up.
+            unsafe { Self::release_executor(header) };
+            return if cancelled { Ran::Cancelled } else { Ran::Claimed };
+        }
+        // SAFETY: claimed by this call.
+        unsafe { this.execute(before_publish) };
+        // SAFETY: the executor's reference goes with the call.
+        match unsafe { Self::publish(header, true) } {
+            Some(payload) => Ran::Unobserved(payload),
+            None => Ran::Done,
+        }
+    }
+
+    /// # Safety
+    /// As for `run`.
+    unsafe fn discard(header: NonNull<Header>, why: TaskError) {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
+        if this.state().claim_to_cancel() {
+            // SAFETY: claimed by this call.
+            unsafe { this.abandon(why) };
+            // SAFETY: the executor's reference goes with the call.
+            let _no_panic = unsafe { Self::publish(header, true) };
+        } else {
+            // SAFETY: the executor's reference is the caller's to give up.
+            unsafe { Self::release_executor(header) };
+        }
+    }
+
+    /// # Safety
+    /// `header` is that of a live `Joinable<F, T>`, which the caller has claimed to run and whose handle it holds.
+    unsafe fn run_claimed(header: NonNull<Header>, before_publish: &mut dyn FnMut(bool)) {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
+        // SAFETY: claimed by the caller.
+        unsafe { this.execute(before_publish) };
+        // SAFETY: the handle's reference outlives the call.
+        let _with_the_handle = unsafe { Self::publish(header, false) };
+    }
+
+    /// # Safety
+    /// As for `run_claimed`, claimed to cancel.
+    unsafe fn cancel_claimed(header: NonNull<Header>, why: TaskError) {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
+        // SAFETY: claimed by the caller.
+        unsafe { this.abandon(why) };
+        // SAFETY: the handle's reference outlives the call.
+        let _no_panic = unsafe { Self::publish(header, false) };
+    }
+
+    /// # Safety
+    /// `header` is that of a live, terminal `Joinable<F, T>`.
+    unsafe fn output(header: NonNull<Header>) -> *mut () {
+        // SAFETY: the caller's promise.
+        unsafe { Self::this(header) }.slot.with_mut(|slot| slot.cast())
+    }
+
+    /// # Safety
+    /// `header` is that of a terminal `Joinable<F, T>` to which the caller has the last reference.
+    unsafe fn free(header: NonNull<Header>) {
+        // SAFETY: made by `Box::leak` in `allocate`, and nobody else refers to it.
+        let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
+        // Relaxed: the release of the last reference acquired everything.
+        let waiters = task.joined.waiters.load(Ordering::Relaxed);
+        if let Some(waiters) = NonNull::new(waiters) {
+            // SAFETY: made by `Box::into_raw` in `JoinRef::waiters`.
+            drop_quietly(unsafe { Box::from_raw(waiters.as_ptr()) });
+        }
+        if !task.state().load().is_taken() {
+            // SAFETY: terminal and not taken: the output is alive, and this is its last use.
+            let output = task.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<Result<T, TaskError>>()) });
+            drop_quietly(output);
+        }
+    }
+
+    fn state(&self) -> &State {
+        &self.joined.head.state
+    }
+
+    /// # Safety
+    /// The caller has claimed to run, and calls this once.
+    unsafe fn execute(&self, before_publish: &mut dyn FnMut(bool)) {
+        // SAFETY: the claim gives the closure to this call alone.
+        let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
+        let output = catch_unwind(AssertUnwindSafe(closure)).map_err(TaskError::Panicked);
+        before_publish(output.is_err());
+        // SAFETY: claimed and not yet published: nobody else looks at the cell.
+        self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
+    }
+
+    /// # Safety
+    /// The caller has claimed to cancel, and calls this once.
+    unsafe fn abandon(&self, why: TaskError) {
+        // SAFETY: the claim gives the closure to this call alone.
+        let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
+        drop_quietly(closure);
+        // SAFETY: claimed and not yet published: nobody else looks at the cell.
+        self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast::<Result<T, TaskError>>(), Err(why)) });
+    }
+
+    /// Runs the callbacks, makes the output visible and wakes who waits. With `executor` the executor's reference goes
+    /// too. Hands back the payload of a panic that no handle is there to receive.
+    ///
+    /// # Safety
+    /// The caller has claimed the task and written its output; with `executor` it owns that reference, else the
+    /// handle's outlives the call.
+    unsafe fn publish(header: NonNull<Header>, executor: bool) -> Option<super::PanicPayload> {
+        // SAFETY: one of the two references is the caller's.
+        let this = unsafe { Self::this(header) };
+        match this.state().publish(executor, false) {
+            Published::Released | Published::Kept => return None,
+            // SAFETY: nobody else refers to the task.
+            Published::Orphan => return unsafe { Self::free_orphan(header) },
+            Published::HasWaiters => {}
+        }
+        let waiters = this.joined.waiters.load(Ordering::Acquire);
+        // SAFETY: whoever announces a waiter has put the list in place before, and it stays until the task is freed.
+        let waiters = unsafe { &*waiters };
+        let wakes = loop {
+            let mut waiting = waiters.0.lock();
+            let Some(callback) = waiting.callbacks.pop_front() else {
+                // Under the lock, so that a callback is either in the list before or sees a terminal state.
+                let _kept = this.state().publish(false, true);
+                break std::mem::take(&mut waiting.wakes);
+            };
+            drop(waiting);
+            // SAFETY: written by the caller, and not yet visible to the handle.
+            let output = this.slot.with(|slot| unsafe { &*slot.cast::<Result<T, TaskError>>() });
+            quietly(|| callback(output));
+        };
+        for wake in wakes {
+            wake.wake();
+        }
+        if executor && this.state().release_executor() {
+            // SAFETY: that was the last reference.
+            return unsafe { Self::free_orphan(header) };
+        }
+        None
+    }
+
+    /// Frees a task that has lost its handle; a panic's payload is handed back.
+    ///
+    /// # Safety
+    /// As for `free`.
+    unsafe fn free_orphan(header: NonNull<Header>) -> Option<super::PanicPayload> {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
+        let mut payload = None;
+        if !this.state().load().is_taken() {
+            // SAFETY: terminal, not taken, and nobody else refers to it.
+            let output = this.slot.with_mut(|slot| unsafe { &mut *slot.cast::<Result<T, TaskError>>() });
+            if matches!(output, Err(TaskError::Panicked(_))) {
+                if let Err(TaskError::Panicked(taken)) = std::mem::replace(output, Err(TaskError::Cancelled)) {
+                    payload = Some(taken);
+                }
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::free(header) };
+        payload
+    }
+
+    /// # Safety
+    /// The executor's reference is the caller's to give up.
+    unsafe fn release_executor(header: NonNull<Header>) {
+        // SAFETY: the caller's reference keeps it alive.
+        if unsafe { Self::this(header) }.state().release_executor() {
+            // SAFETY: that was the last reference. Not the executor's: whoever claimed the task has ended it, or still
+            // holds the handle.
+            unsafe { Self::free(header) };
+        }
+    }
+}
+
+/// A new task for `pool`, and the handle's reference to it.
+pub(crate) fn joinable<F, T>(pool: u32, closure: F) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let header = Joinable::allocate(State::queued(), pool, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
+    // SAFETY: just made with two references, one for each.
+    (unsafe { Task::from_header(header) }, JoinRef { header, output: PhantomData })
+}
+
+/// The reference to a task that never was: it has ended with `error`.
+pub(crate) fn refused<T: Send + 'static>(pool: u32, error: TaskError) -> JoinRef<T> {
+    let output = ManuallyDrop::new(Err(error));
+    let header = Joinable::allocate(State::finished_without_executor(), pool, Slot::<fn() -> T, T> { output });
+    JoinRef { header, output: PhantomData }
+}
+
+/// The handle's reference to a task.
+pub(crate) struct JoinRef<T> {
+    header: NonNull<Header>,
+    output: PhantomData<T>,
+}
+
+// SAFETY: it gives access to a `T` and to atomics; the closure is `Send` too, and a claim moves it whole.
+unsafe impl<T: Send> Send for JoinRef<T> {}
+// SAFETY: shared, it reads atomics, claims (which moves a `Send` closure) and registers wake-ups under a lock; the output
+// moves out by value only.
+unsafe impl<T: Send> Sync for JoinRef<T> {}
+impl<T> Unpin for JoinRef<T> {}
+
+impl<T> JoinRef<T> {
+    fn joined(&self) -> &Joined<T> {
+        // SAFETY: the handle's reference keeps the task alive, and a `Joined<T>` is its first field.
+        unsafe { self.header.cast::<Joined<T>>().as_ref() }
+    }
+
+    fn vtable(&self) -> &'static JoinVTable {
+        self.joined().head.header.vtable().join.expect("a handle is only made for a joinable task")
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.joined().head.state
+    }
+
+    pub(crate) fn pool(&self) -> u32 {
+        self.joined().head.pool
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.header.as_ptr().cast_const().cast()
+    }
+
+    /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
+    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&mut dyn FnMut(bool)))) -> bool {
+        if !self.state().claim_to_run() {
+            return false;
+        }
+        let run = self.vtable().run_claimed;
+        around(&mut |before_publish| {
+            // SAFETY: claimed above, and the handle's reference is borrowed for the call.
+            unsafe { run(self.header, before_publish) }
+        });
+        true
+    }
+
+    /// Ends the task as cancelled if it is still queued.
+    pub(crate) fn cancel(&self) -> bool {
+        let claimed = self.state().claim_to_cancel();
+        if claimed {
+            // SAFETY: claimed above, and the handle's reference is borrowed for the call.
+            unsafe { (self.vtable().cancel_claimed)(self.header, TaskError::Cancelled) };
+        }
+        claimed
+    }
+
+    /// Moves the output out and gives the reference up. The task must be terminal.
+    pub(crate) fn take(self) -> Result<T, TaskError> {
+        assert!(self.state().load().is_terminal(), "only an ended task has an output");
+        let this = ManuallyDrop::new(self);
+        // SAFETY: terminal, by the acquire load above.
+        let output = unsafe { (this.vtable().output)(this.header) }.cast::<Result<T, TaskError>>();
+        // SAFETY: the output of a terminal task is alive until the handle takes it, and `take` consumes the handle.
+        let output = unsafe { ptr::read(output) };
+        let free = this.vtable().free;
+        if this.state().release_handle_taken() {
+            // SAFETY: that was the last reference.
+            unsafe { free(this.header) };
+        }
+        output
+    }
+
+    fn waiters(&self) -> &Waiters<T> {
+        let slot = &self.joined().waiters;
+        // Acquire, and the exchange's release: who finds the list finds it initialized.
+        let mut list = slot.load(Ordering::Acquire);
+        if list.is_null() {
+            let fresh = Box::into_raw(Box::new(Waiters::new()));
+            match slot.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => list = fresh,
+                Err(theirs) => {
+                    // SAFETY: made above and not published.
+                    drop(unsafe { Box::from_raw(fresh) });
+                    list = theirs;
+                }
+            }
+        }
+        // SAFETY: once in place it stays until the task is freed.
+        unsafe { &*list }
+    }
+
+    /// Registers a wake-up; false, and nothing registered, if the task has ended.
+    pub(crate) fn register(&self, wake: &Wake) -> bool {
+        // Cloned before the lock is taken: a waker's `clone` is user code.
+        let copy = wake.clone();
+        let mut waiting = self.waiters().0.lock();
+        let replaced = waiting.add(copy);
+        let before = self.state().announce_waiter();
+        let removed = if before.is_terminal() && !mutant("task_register_no_recheck") {
+            // The task ended before it could see the announcement.
+            Some(waiting.remove(wake))
+        } else {
+            None
+        };
+        drop(waiting);
+        let registered = removed.is_none();
+        drop_quietly((replaced, removed));
+        registered
+    }
+
+    pub(crate) fn deregister(&self, wake: &Wake) {
+        let removed = self.waiters().0.lock().remove(wake);
+        drop_quietly(removed);
+    }
+
+    /// Has `callback` called with the outcome: by whoever ends the task, or here and now if it has ended.
+    pub(crate) fn on_end(&mut self, callback: Callback<T>) {
+        let mut waiting = self.waiters().0.lock();
+        waiting.callbacks.push_back(callback);
+        let ended = self.state().announce_waiter().is_terminal();
+        let callback = if ended { waiting.callbacks.pop_back() } else { None };
+        drop(waiting);
+        if let Some(callback) = callback {
+            // SAFETY: terminal, and not taken as the handle still holds its reference.
+            let output = unsafe { (self.vtable().output)(self.header) }.cast::<Result<T, TaskError>>();
+            // SAFETY: only the handle, here by unique reference, moves the output.
+            quietly(|| callback(unsafe { &*output }));
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state().load()
+    }
+}
+
+impl<T> Drop for JoinRef<T> {
+    fn drop(&mut self) {
+        let free = self.vtable().free;
+        if self.state().release_handle() {
+            // SAFETY: that was the last reference.
+            unsafe { free(self.header) };
+        }
+    }
+}

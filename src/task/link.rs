@@ -1,0 +1,16 @@
+//! The intrusive link of a queued task.
+
+use crate::sync::atomic::AtomicPtr;
+
+/// Embedded as the first field of every task header, so that a queue of tasks needs no memory of its own.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Link {
+    pub(crate) next: AtomicPtr<Link>,
+}
+
+impl Link {
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+}

@@ -1,0 +1,23 @@
+//! A task: one allocation that holds the scheduling header, the closure and later its result.
+//!
+//! [`Task`] is the executor's owned half, a thin pointer; [`Joined`] is what a handle points at. The two share a state
+//! word ([`state`]) whose transitions decide who runs, cancels, completes and frees. Imports `sync` only.
+
+mod detached;
+mod error;
+mod header;
+mod joinable;
+mod link;
+mod list;
+pub(crate) mod state;
+mod waiters;
+
+pub(crate) use detached::detached;
+pub use error::{PanicPayload, TaskError, WaitError};
+pub(crate) use header::Ran;
+pub use header::Task;
+pub(crate) use header::Identity;
+pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, quietly, refused};
+pub(crate) use link::Link;
+pub(crate) use list::TaskList;
+pub use state::TaskState;

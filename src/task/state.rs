@@ -1,0 +1,196 @@
+//! The state word of a task with a handle, and its transitions.
+//!
+//! ```text
+//! queued ──claim_to_run──▶ running ──publish──▶ finished
+//!    └────claim_to_cancel──▶ cancelling ──publish──▶ cancelled
+//! ```
+//! Two references keep the allocation alive, a bit each: the executor's (the queue entry, then the worker) and the
+//! handle's. Whoever clears the last one frees. `docs/task-state.md` has the argument.
+
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::mutant;
+
+/// Where a task stands, as its handle reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// Accepted and not yet started.
+    Queued,
+    /// Its closure is running.
+    Running,
+    /// Ended with a value or with an error other than cancellation.
+    Finished,
+    /// Ended without having been started.
+    Cancelled,
+}
+
+const PHASE: u32 = 0b111;
+const QUEUED: u32 = 0;
+const RUNNING: u32 = 1;
+const CANCELLING: u32 = 2;
+const FINISHED: u32 = 3;
+const CANCELLED: u32 = 4;
+
+const EXECUTOR: u32 = 1 << 3;
+const HANDLE: u32 = 1 << 4;
+/// Somebody registered a callback or a wake-up: the completer must look at the list.
+const WAITERS: u32 = 1 << 5;
+const CANCEL_REQUESTED: u32 = 1 << 6;
+/// The handle has moved the output out.
+const TAKEN: u32 = 1 << 7;
+
+#[derive(Debug)]
+pub(crate) struct State(AtomicU32);
+
+/// A copy of the word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot(u32);
+
+impl Snapshot {
+    pub(crate) fn is_terminal(self) -> bool {
+        matches!(self.0 & PHASE, FINISHED | CANCELLED)
+    }
+
+    pub(crate) fn is_queued(self) -> bool {
+        self.0 & PHASE == QUEUED
+    }
+
+    pub(crate) fn is_cancelled(self) -> bool {
+        matches!(self.0 & PHASE, CANCELLING | CANCELLED)
+    }
+
+    pub(super) fn is_taken(self) -> bool {
+        self.0 & TAKEN != 0
+    }
+
+    pub(crate) fn public(self) -> TaskState {
+        match self.0 & PHASE {
+            QUEUED => TaskState::Queued,
+            RUNNING => TaskState::Running,
+            FINISHED => TaskState::Finished,
+            _ => TaskState::Cancelled,
+        }
+    }
+}
+
+/// What a finished or cancelled task's publication left to do.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub(super) enum Published {
+    /// The executor's reference went with it, and the handle has the rest.
+    Released,
+    /// No handle is left either: the caller owns the allocation.
+    Orphan,
+    /// The caller did not give up the executor's reference, or has none.
+    Kept,
+    /// Nothing was published: there are waiters, look at the list first.
+    HasWaiters,
+}
+
+impl State {
+    pub(super) fn queued() -> Self {
+        Self(AtomicU32::new(QUEUED | EXECUTOR | HANDLE))
+    }
+
+    pub(super) fn finished_without_executor() -> Self {
+        Self(AtomicU32::new(FINISHED | HANDLE))
+    }
+
+    pub(crate) fn load(&self) -> Snapshot {
+        // Acquire pairs with the release in `publish`: who sees a terminal phase sees the output.
+        Snapshot(self.0.load(Ordering::Acquire))
+    }
+
+    fn claim(&self, phase: u32) -> bool {
+        if mutant("task_claim_without_cas") {
+            let seen = self.0.load(Ordering::Acquire);
+            if seen & PHASE != QUEUED {
+                return false;
+            }
+            self.0.store((seen & !PHASE) | phase, Ordering::Release);
+            return true;
+        }
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while seen & PHASE == QUEUED {
+            // Linearization point of the claim. Acquire: a claimer other than the one that took the task from a queue reads
+            // the closure, which was written before the handle was given out.
+            match self.0.compare_exchange_weak(seen, (seen & !PHASE) | phase, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// True for the one caller that may run the closure.
+    #[must_use]
+    pub(super) fn claim_to_run(&self) -> bool {
+        self.claim(RUNNING)
+    }
+
+    /// True for the one caller that may drop the closure unrun.
+    #[must_use]
+    pub(super) fn claim_to_cancel(&self) -> bool {
+        self.claim(CANCELLING)
+    }
+
+    /// Makes the output visible. With `release` the executor's reference goes in the same step. `force`: the caller has
+    /// seen to the waiters, under their lock.
+    pub(super) fn publish(&self, release: bool, force: bool) -> Published {
+        let order = if mutant("task_publish_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            if seen & WAITERS != 0 && !force && !mutant("task_publish_ignores_waiters") {
+                return Published::HasWaiters;
+            }
+            let terminal = match seen & PHASE {
+                RUNNING => FINISHED,
+                _ => CANCELLED,
+            };
+            let mut next = (seen & !PHASE) | terminal;
+            if release {
+                next &= !EXECUTOR;
+            }
+            // Release pairs with the acquire in `load` and in the last release of the allocation.
+            match self.0.compare_exchange_weak(seen, next, order, Ordering::Relaxed) {
+                Ok(_) if !release => return Published::Kept,
+                Ok(_) if next & HANDLE == 0 => return Published::Orphan,
+                Ok(_) => return Published::Released,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Announces a registered waiter; the word before. If that is terminal, nobody else looks at the list.
+    pub(super) fn announce_waiter(&self) -> Snapshot {
+        Snapshot(self.0.fetch_or(WAITERS, Ordering::AcqRel))
+    }
+
+    /// Asks the running task to stop; false if it has ended.
+    pub(crate) fn request_cancel(&self) -> bool {
+        !Snapshot(self.0.fetch_or(CANCEL_REQUESTED, Ordering::AcqRel)).is_terminal()
+    }
+
+    #[inline]
+    pub(crate) fn cancel_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CANCEL_REQUESTED != 0
+    }
+
+    /// Gives up the executor's reference; true if it was the last.
+    #[must_use]
+    pub(super) fn release_executor(&self) -> bool {
+        self.0.fetch_and(!EXECUTOR, Ordering::AcqRel) & HANDLE == 0
+    }
+
+    /// Gives up the handle's reference; true if it was the last.
+    #[must_use]
+    pub(super) fn release_handle(&self) -> bool {
+        self.0.fetch_and(!HANDLE, Ordering::AcqRel) & EXECUTOR == 0
+    }
+
+    /// Notes that the output has been moved out and gives up the handle's reference; true if it was the last.
+    #[must_use]
+    pub(super) fn release_handle_taken(&self) -> bool {
+        // The handle's bit is 1 and the other 0, so one addition flips both.
+        self.0.fetch_add(TAKEN - HANDLE, Ordering::AcqRel) & EXECUTOR == 0
+    }
+}
