@@ -1,0 +1,50 @@
+//! A work-stealing thread pool whose **lock policy is a type parameter**, with the API of Python's and Java's
+//! `ThreadPoolExecutor`: handles with results, timeouts, cancellation and callbacks, and a clean shutdown.
+//!
+//! ```
+//! use lockgrain::{GlobalLock, ThreadPool};
+//!
+//! // As fast as it gets: work stealing over lock-free deques.
+//! let pool = ThreadPool::new()?;
+//! assert_eq!(pool.submit(|| 6 * 7).result()?, 42);
+//!
+//! // The same program with one task at a time, for code that must not run in parallel.
+//! let serial = ThreadPool::builder().policy::<GlobalLock>().build()?;
+//! assert_eq!(serial.submit(|| 6 * 7).result()?, 42);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | policy | at once | for |
+//! |---|---|---|
+//! | [`GlobalLock`] | one task; the lock is let go around blocking work | libraries that are not thread-safe |
+//! | [`FineGrained`] | all workers; a small lock a queue | fair and plain |
+//! | [`LockFree`] (default) | all workers; no lock | throughput |
+//!
+//! A policy is a type that names its pieces: see [`LockPolicy`], [`run_queue`] and [`gate`].
+
+#![warn(missing_docs)]
+
+mod policy;
+mod runtime;
+mod surface;
+mod sync;
+mod task;
+
+pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
+pub use runtime::{Metrics, WorkerMetrics};
+pub use surface::{
+    BuildError, Builder, CancelRequested, Context, Refused, Rejected, TaskHandle, ThreadPool, blocking,
+};
+pub use task::{PanicPayload, Task, TaskError, TaskState, WaitError};
+
+/// What a worker must hold to run any task: the trait and the crate's gates.
+pub mod gate {
+    pub use crate::policy::gate::{Entrant, ExclusiveGate, Gate, GlobalGate, OpenGate};
+}
+
+/// Where ready tasks wait: the trait and the crate's queues.
+pub mod run_queue {
+    pub use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Source, Stealing};
+}
+
+pub use run_queue::LocalOrder;

@@ -13,7 +13,7 @@ pub(crate) mod hint {
 }
 
 pub(crate) mod thread {
-    pub(crate) use std::thread::{Builder, JoinHandle, yield_now};
+    pub(crate) use std::thread::{Builder, JoinHandle};
 }
 
 /// A cell whose accesses a model checker can see: loom's shape, so that it can be loom's.

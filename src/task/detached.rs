@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::error::TaskError;
-use super::header::{Header, Ran, Task, VTable};
+use super::header::{Header, Moment, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 
 #[repr(C)]
@@ -18,12 +18,13 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
 
     /// # Safety
     /// `header` is that of a `Detached<F>`, and the caller gives up its reference.
-    unsafe fn run(header: NonNull<Header>, before_publish: &mut dyn FnMut(bool)) -> Ran {
+    unsafe fn run(header: NonNull<Header>, observe: &mut dyn FnMut(Moment)) -> Ran {
         // SAFETY: made by `Box::into_raw` in `detached`, with this `F`; the only reference.
         let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
         let Self { closure, .. } = *task;
+        observe(Moment::Begins);
         let ran = catch_unwind(AssertUnwindSafe(closure));
-        before_publish(ran.is_err());
+        observe(Moment::Ended { panicked: ran.is_err() });
         match ran {
             Ok(()) => Ran::Done,
             Err(payload) => Ran::Unobserved(payload),
@@ -32,10 +33,11 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
 
     /// # Safety
     /// As for `run`.
-    unsafe fn discard(header: NonNull<Header>, _why: TaskError) {
+    unsafe fn discard(header: NonNull<Header>, _why: TaskError) -> bool {
         // SAFETY: as in `run`.
         let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
         drop_quietly(task);
+        true
     }
 }
 

@@ -18,8 +18,8 @@ pub(crate) struct Header {
 /// What can be done to a task whose closure type is erased. Each entry takes over the executor's reference.
 #[derive(Debug)]
 pub(super) struct VTable {
-    pub(super) run: unsafe fn(NonNull<Header>, &mut dyn FnMut(bool)) -> Ran,
-    pub(super) discard: unsafe fn(NonNull<Header>, TaskError),
+    pub(super) run: unsafe fn(NonNull<Header>, &mut dyn FnMut(Moment)) -> Ran,
+    pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> bool,
     /// What a handle can do; none for a detached task.
     pub(super) join: Option<&'static JoinVTable>,
 }
@@ -28,7 +28,7 @@ pub(super) struct VTable {
 #[derive(Debug)]
 pub(super) struct JoinVTable {
     /// Runs the closure after a claim to run.
-    pub(super) run_claimed: unsafe fn(NonNull<Header>, &mut dyn FnMut(bool)),
+    pub(super) run_claimed: unsafe fn(NonNull<Header>, &mut dyn FnMut(Moment)),
     /// Drops the closure after a claim to cancel, and publishes the error.
     pub(super) cancel_claimed: unsafe fn(NonNull<Header>, TaskError),
     /// Where the output of a terminal task is: a `Result<T, TaskError>`.
@@ -45,6 +45,15 @@ impl Header {
     pub(super) fn new(vtable: &'static VTable) -> Self {
         Self { link: Link::new(), vtable }
     }
+}
+
+/// What a worker hears of while it runs a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    /// The task is this worker's to run, and its closure is about to be called.
+    Begins,
+    /// The closure has ended; nobody can see the result yet.
+    Ended { panicked: bool },
 }
 
 /// How a task taken from a queue went.
@@ -103,18 +112,17 @@ impl Task {
         header.vtable.join.is_some().then(|| super::joinable::state_of(self.0))
     }
 
-    /// Runs the closure, unless somebody was faster. `before_publish(panicked)` is called after the closure's end and
-    /// before anybody can see the result.
-    pub(crate) fn run(self, before_publish: &mut dyn FnMut(bool)) -> Ran {
+    /// Runs the closure, unless somebody was faster. `observe` hears of the closure's start and end.
+    pub(crate) fn run(self, observe: &mut dyn FnMut(Moment)) -> Ran {
         let header = ManuallyDrop::new(self).0;
         // SAFETY: the executor's reference keeps the header alive.
         let run = unsafe { header.as_ref() }.vtable.run;
         // SAFETY: the entry belongs to this task, and the reference goes with the call.
-        unsafe { run(header, before_publish) }
+        unsafe { run(header, observe) }
     }
 
-    /// Ends the task without running it.
-    pub(crate) fn discard(self, why: TaskError) {
+    /// Ends the task without running it; false if it had ended, or somebody runs it.
+    pub(crate) fn discard(self, why: TaskError) -> bool {
         let header = ManuallyDrop::new(self).0;
         // SAFETY: the executor's reference keeps the header alive.
         let discard = unsafe { header.as_ref() }.vtable.discard;
@@ -125,6 +133,6 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        Task(self.0).discard(TaskError::Cancelled);
+        let _ended = Task(self.0).discard(TaskError::Cancelled);
     }
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use super::error::TaskError;
-use super::header::{Header, Identity, JoinVTable, Ran, Task, VTable};
+use super::header::{Header, Identity, JoinVTable, Moment, Ran, Task, VTable};
 use super::state::{Published, Snapshot, State};
 pub(crate) use super::waiters::Wake;
 use super::waiters::{Callback, Waiters};
@@ -98,7 +98,7 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T>`, and the caller gives up the executor's reference.
-    unsafe fn run(header: NonNull<Header>, before_publish: &mut dyn FnMut(bool)) -> Ran {
+    unsafe fn run(header: NonNull<Header>, observe: &mut dyn FnMut(Moment)) -> Ran {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if !this.state().claim_to_run() {
@@ -108,7 +108,7 @@ where
             return if cancelled { Ran::Cancelled } else { Ran::Claimed };
         }
         // SAFETY: claimed by this call.
-        unsafe { this.execute(before_publish) };
+        unsafe { this.execute(observe) };
         // SAFETY: the executor's reference goes with the call.
         match unsafe { Self::publish(header, true) } {
             Some(payload) => Ran::Unobserved(payload),
@@ -118,7 +118,7 @@ where
 
     /// # Safety
     /// As for `run`.
-    unsafe fn discard(header: NonNull<Header>, why: TaskError) {
+    unsafe fn discard(header: NonNull<Header>, why: TaskError) -> bool {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if this.state().claim_to_cancel() {
@@ -126,19 +126,21 @@ where
             unsafe { this.abandon(why) };
             // SAFETY: the executor's reference goes with the call.
             let _no_panic = unsafe { Self::publish(header, true) };
+            true
         } else {
             // SAFETY: the executor's reference is the caller's to give up.
             unsafe { Self::release_executor(header) };
+            false
         }
     }
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T>`, which the caller has claimed to run and whose handle it holds.
-    unsafe fn run_claimed(header: NonNull<Header>, before_publish: &mut dyn FnMut(bool)) {
+    unsafe fn run_claimed(header: NonNull<Header>, observe: &mut dyn FnMut(Moment)) {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         // SAFETY: claimed by the caller.
-        unsafe { this.execute(before_publish) };
+        unsafe { this.execute(observe) };
         // SAFETY: the handle's reference outlives the call.
         let _with_the_handle = unsafe { Self::publish(header, false) };
     }
@@ -185,11 +187,12 @@ where
 
     /// # Safety
     /// The caller has claimed to run, and calls this once.
-    unsafe fn execute(&self, before_publish: &mut dyn FnMut(bool)) {
+    unsafe fn execute(&self, observe: &mut dyn FnMut(Moment)) {
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
+        observe(Moment::Begins);
         let output = catch_unwind(AssertUnwindSafe(closure)).map_err(TaskError::Panicked);
-        before_publish(output.is_err());
+        observe(Moment::Ended { panicked: output.is_err() });
         // SAFETY: claimed and not yet published: nobody else looks at the cell.
         self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
     }
@@ -332,14 +335,14 @@ impl<T> JoinRef<T> {
     }
 
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
-    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&mut dyn FnMut(bool)))) -> bool {
+    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&mut dyn FnMut(Moment)))) -> bool {
         if !self.state().claim_to_run() {
             return false;
         }
         let run = self.vtable().run_claimed;
-        around(&mut |before_publish| {
+        around(&mut |observe| {
             // SAFETY: claimed above, and the handle's reference is borrowed for the call.
-            unsafe { run(self.header, before_publish) }
+            unsafe { run(self.header, observe) }
         });
         true
     }

@@ -14,10 +14,8 @@ mod waiters;
 
 pub(crate) use detached::detached;
 pub use error::{PanicPayload, TaskError, WaitError};
-pub(crate) use header::Ran;
 pub use header::Task;
-pub(crate) use header::Identity;
+pub(crate) use header::{Identity, Moment, Ran};
 pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, quietly, refused};
-pub(crate) use link::Link;
 pub(crate) use list::TaskList;
 pub use state::TaskState;

@@ -50,10 +50,6 @@ impl Snapshot {
         matches!(self.0 & PHASE, FINISHED | CANCELLED)
     }
 
-    pub(crate) fn is_queued(self) -> bool {
-        self.0 & PHASE == QUEUED
-    }
-
     pub(crate) fn is_cancelled(self) -> bool {
         matches!(self.0 & PHASE, CANCELLING | CANCELLED)
     }

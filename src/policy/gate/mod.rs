@@ -1,0 +1,42 @@
+//! What a worker must hold to run any task: the trait, and one file for each answer.
+
+mod global;
+mod open;
+
+pub use global::GlobalGate;
+pub use open::OpenGate;
+
+/// Who asks to come in: decides the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrant {
+    /// A task that held the gate and let go of it around blocking work: goes first.
+    Returner,
+    /// Everybody else, in order of arrival.
+    Ordinary,
+}
+
+/// What a worker must hold to run any task.
+///
+/// # Safety
+/// If [`EXCLUSIVE`](Self::EXCLUSIVE) is true, then between a return from [`enter`](Self::enter) and the matching
+/// [`leave`](Self::leave) no other `enter` returns, and a `leave` happens-before the return of the next `enter`.
+pub unsafe trait Gate: Send + Sync + Sized + 'static {
+    /// Whether it lets in one at a time.
+    const EXCLUSIVE: bool;
+    /// An open gate.
+    fn new() -> Self;
+    /// Waits until the caller may run. The caller has not entered.
+    fn enter(&self, who: Entrant);
+    /// Lets the next one in. The caller has entered.
+    fn leave(&self);
+    /// Whether somebody waits. A hint: one relaxed load.
+    fn is_wanted(&self) -> bool;
+    /// How often an `enter` had to wait.
+    fn waits(&self) -> u64;
+}
+
+/// A gate that excludes everybody: what makes [`ThreadPool::lock`](crate::ThreadPool::lock) mean something.
+///
+/// # Safety
+/// [`Gate::EXCLUSIVE`] is true.
+pub unsafe trait ExclusiveGate: Gate {}

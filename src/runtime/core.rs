@@ -1,0 +1,344 @@
+//! What the threads of one pool share.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use super::current::{self, Frame};
+use super::idle::{Exit, Idle, Notify};
+use super::metrics::{Counter, Metrics, WorkerCounters};
+use super::wait::Waits;
+use super::worker::{self, Worker};
+use crate::policy::LockPolicy;
+use crate::policy::gate::Gate;
+use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
+use crate::sync::{Arc, Condvar, Instant, Mutex, Parker, hint, thread};
+use crate::task::{PanicPayload, Task, TaskError, quietly};
+
+type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
+
+/// User code that the pool calls.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) thread_start: Option<ThreadHook>,
+    pub(crate) thread_stop: Option<ThreadHook>,
+    pub(crate) panic: Option<Box<dyn Fn(PanicPayload) + Send + Sync>>,
+}
+
+/// What the builder settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) workers: usize,
+    pub(crate) spares: usize,
+    pub(crate) order: LocalOrder,
+    pub(crate) thread_name: String,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) keep_alive: Duration,
+    pub(crate) switch_interval: Duration,
+}
+
+/// A worker's place: it outlives the thread in it.
+struct Place<L> {
+    local: Mutex<Option<L>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+pub(crate) struct Core<P: LockPolicy> {
+    pub(crate) id: u32,
+    pub(crate) config: Config,
+    hooks: Hooks,
+    pub(super) queue: P::Queue,
+    pub(super) gate: P::Gate,
+    pub(super) idle: Idle,
+    pub(super) parkers: Box<[CachePadded<Parker>]>,
+    pub(super) counters: Box<[CachePadded<WorkerCounters>]>,
+    places: Box<[Place<<P::Queue as RunQueue>::Local>]>,
+    /// Places without a thread, the lowest last.
+    free: Mutex<Vec<usize>>,
+    pub(super) waits: Waits,
+    woken: Counter,
+    start_failures: Counter,
+    /// Tasks that ended unrun and that no worker counted.
+    cancelled: Counter,
+    /// Tasks run by a worker that waited for them, and their queue entries that have come up since.
+    pub(super) inlined: Counter,
+    pub(super) claimed: Counter,
+    terminated: Mutex<bool>,
+    termination: Condvar,
+}
+
+/// Identities of pools. Not a facade atomic: it takes part in no protocol, and models count from any number.
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+fn next_id() -> u32 {
+    // Never reused: a worker trusts the number to say which pool, and so which types, it belongs to.
+    NEXT_ID
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| id.checked_add(1))
+        .expect("no more than u32::MAX pools in one process")
+}
+
+impl<P: LockPolicy> Core<P> {
+    pub(crate) fn new(config: Config, hooks: Hooks) -> Arc<Self> {
+        let threads = config.workers + config.spares;
+        let queue = P::Queue::new(&QueueConfig { locals: threads, order: config.order });
+        // Behind an exclusive gate a second active worker could only stand in line.
+        let target = if P::Gate::EXCLUSIVE { 1 } else { config.workers };
+        let place = |index| Place { local: Mutex::new(Some(queue.local(index))), thread: Mutex::new(None) };
+        let places = (0..threads).map(place).collect();
+        Arc::new(Self {
+            id: next_id(),
+            hooks,
+            places,
+            queue,
+            gate: P::Gate::new(),
+            idle: Idle::new(target, threads),
+            parkers: (0..threads).map(|_| CachePadded::new(Parker::new())).collect(),
+            counters: (0..threads).map(|_| CachePadded::default()).collect(),
+            free: Mutex::new((0..threads).rev().collect()),
+            waits: Waits::default(),
+            woken: Counter::default(),
+            start_failures: Counter::default(),
+            cancelled: Counter::default(),
+            inlined: Counter::default(),
+            claimed: Counter::default(),
+            terminated: Mutex::new(false),
+            termination: Condvar::new(),
+            config,
+        })
+    }
+
+    /// The worker of a frame of a pool whose policy is `P`.
+    fn worker(frame: &Frame) -> Option<&Worker<P>> {
+        // SAFETY: such a frame's worker is a `Worker<P>` below on this thread's stack: pools' numbers are unique, and every
+        // caller knows the policy of the pool whose number it compared.
+        frame.worker.map(|worker| unsafe { &*worker.cast::<Worker<P>>() })
+    }
+
+    pub(crate) fn of_worker(frame: &Frame) -> Option<&Arc<Self>> {
+        Self::worker(frame).map(|worker| &worker.core)
+    }
+
+    pub(crate) fn gate(&self) -> &P::Gate {
+        &self.gate
+    }
+
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn is_draining(&self) -> bool {
+        self.idle.load().draining()
+    }
+
+    pub(crate) fn is_terminated(&self) -> bool {
+        *self.terminated.lock()
+    }
+
+    /// Queues an accepted task and sees to it that somebody finds it.
+    #[inline]
+    pub(crate) fn push(self: &Arc<Self>, task: Task) {
+        current::frames(|mut frames| {
+            match frames.find(|frame| frame.pool == self.id).and_then(Self::worker) {
+                Some(worker) => self.queue.push(&worker.local, task),
+                None => self.queue.inject(task),
+            }
+        });
+        self.notify();
+    }
+
+    /// To be called after work has been made visible.
+    #[inline]
+    pub(crate) fn notify(self: &Arc<Self>) {
+        self.settle(self.idle.notify());
+    }
+
+    /// Has a worker stand in line at the gate for a queued task.
+    pub(crate) fn notify_extra(self: &Arc<Self>) {
+        self.settle(self.idle.notify_extra());
+    }
+
+    #[inline]
+    fn settle(self: &Arc<Self>, notify: Notify) {
+        match notify {
+            Notify::Enough => {}
+            Notify::Wake(index) => {
+                self.parkers[index].unpark();
+                self.woken.add_shared(1);
+            }
+            Notify::Start => {
+                if let Err(error) = self.start_thread() {
+                    self.start_failed(&error);
+                }
+            }
+            Notify::Stopped => {
+                self.discard_all(|| TaskError::Refused);
+            }
+        }
+    }
+
+    /// Starts a thread that the counters know of.
+    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+        let index = self.free.lock().pop().expect("as many places as threads");
+        let mut builder = thread::Builder::new().name(format!("{}_{index}", self.config.thread_name));
+        if let Some(bytes) = self.config.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let core = self.clone();
+        // Locked over the start, so that the thread's end finds its handle in place.
+        let mut place = self.places[index].thread.lock();
+        match builder.spawn(move || worker::main(core, index)) {
+            Ok(handle) => {
+                *place = Some(handle);
+                Ok(())
+            }
+            Err(error) => {
+                drop(place);
+                self.free.lock().push(index);
+                Err(error)
+            }
+        }
+    }
+
+    fn start_failed(self: &Arc<Self>, error: &io::Error) {
+        self.start_failures.add_shared(1);
+        if self.idle.start_failed() {
+            let kind = error.kind();
+            self.discard_all(|| TaskError::NoWorker(kind));
+            self.stop_if_empty();
+        }
+    }
+
+    pub(crate) fn prestart(self: &Arc<Self>) -> io::Result<()> {
+        while self.idle.prestart(self.config.workers) {
+            if let Err(error) = self.start_thread() {
+                self.start_failures.add_shared(1);
+                let _none_left = self.idle.start_failed();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_local(&self, index: usize) -> <P::Queue as RunQueue>::Local {
+        self.places[index].local.lock().take().expect("one thread at a place")
+    }
+
+    /// A thread's last act but its exit: its place can be another's.
+    pub(super) fn vacate(&self, index: usize, local: <P::Queue as RunQueue>::Local) {
+        *self.places[index].local.lock() = Some(local);
+        let mut free = self.free.lock();
+        free.push(index);
+        free.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    pub(super) fn call_hook(&self, hook: impl FnOnce(&Hooks) -> Option<&ThreadHook>, index: usize) {
+        if let Some(hook) = hook(&self.hooks) {
+            quietly(|| hook(index));
+        }
+    }
+
+    /// The pool's answer to a panic that no handle receives. The process's panic hook has printed it already.
+    pub(super) fn unobserved_panic(&self, payload: PanicPayload) {
+        quietly(|| match &self.hooks.panic {
+            Some(handler) => handler(payload),
+            None => drop(payload),
+        });
+    }
+
+    /// Ends all queued tasks unrun; how many.
+    fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
+        let mut ended = 0;
+        loop {
+            match self.queue.take() {
+                Find::Task(task, _) => ended += usize::from(task.discard(why())),
+                Find::Retry => hint::spin_loop(),
+                Find::Empty if self.queue.is_empty() => break,
+                Find::Empty => hint::spin_loop(),
+            }
+        }
+        self.cancelled.add_shared(ended as u64);
+        ended
+    }
+
+    pub(super) fn after_exit(self: &Arc<Self>, exit: Exit) {
+        match exit {
+            Exit::Last => self.stopped(),
+            // A task that was pushed while this thread made up its mind.
+            Exit::Others if self.has_queued() => self.notify(),
+            Exit::Others => {}
+        }
+    }
+
+    fn stop_if_empty(self: &Arc<Self>) {
+        if let Exit::Last = self.idle.stop_if_empty() {
+            self.stopped();
+        }
+    }
+
+    fn stopped(&self) {
+        // Submitted while the pool stopped: too late to run.
+        self.discard_all(|| TaskError::Refused);
+        *self.terminated.lock() = true;
+        self.termination.notify_all();
+    }
+
+    /// From now on tasks are refused; the queued ones are still run, and then the workers end.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        if let Some(sleepers) = self.idle.drain() {
+            for index in sleepers {
+                self.parkers[index].unpark();
+            }
+            self.stop_if_empty();
+        }
+    }
+
+    /// Cancels what is queued; how many tasks that ended.
+    pub(crate) fn cancel_queued(&self) -> usize {
+        self.discard_all(|| TaskError::Cancelled)
+    }
+
+    /// Waits for a draining pool to stop and joins its threads; false if the deadline came first, or if the caller is one
+    /// of them and would wait for itself.
+    pub(crate) fn join(&self, deadline: Option<Instant>) -> bool {
+        if current::frames(|mut frames| frames.any(|frame| frame.pool == self.id)) {
+            return self.is_terminated();
+        }
+        let mut terminated = self.terminated.lock();
+        while !*terminated {
+            match deadline {
+                None => self.termination.wait(&mut terminated),
+                Some(deadline) => {
+                    if self.termination.wait_until(&mut terminated, deadline) && !*terminated {
+                        return false;
+                    }
+                }
+            }
+        }
+        drop(terminated);
+        for place in &self.places {
+            let handle = place.thread.lock().take();
+            if let Some(handle) = handle {
+                // A worker's thread catches every panic of user code; there is nothing to pass on.
+                let _ended = handle.join();
+            }
+        }
+        true
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::of(self.counters.iter().map(|worker| worker.snapshot()).collect());
+        metrics.cancelled += self.cancelled.get();
+        metrics.woken = self.woken.get();
+        metrics.start_failures = self.start_failures.get();
+        metrics.lock_waits = self.gate.waits();
+        metrics.threads = self.idle.load().threads();
+        // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
+        let stale = self.inlined.get().saturating_sub(self.claimed.get());
+        metrics.queue_depth = (self.queue.len() as u64).saturating_sub(stale);
+        metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
+        metrics
+    }
+}

@@ -1,0 +1,129 @@
+//! What runs on this thread: a chain of frames, the innermost first.
+
+use std::cell::Cell;
+use std::ptr;
+
+use super::worker::Blockable;
+use crate::sync::thread_local;
+use crate::task::Identity;
+use crate::task::state::State;
+
+/// What the code in a frame may do about the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// No task: the worker's own loop.
+    Idle,
+    /// A task without a context: every wait may release.
+    Plain,
+    /// Code with a context: only the context may release.
+    Context,
+    /// Code inside a blocking region: the gate is not held.
+    Blocking,
+}
+
+/// A task being run, a locked section or a blocking region.
+pub(crate) struct Frame {
+    pub(crate) pool: u32,
+    pub(crate) exclusive: bool,
+    pub(crate) kind: Cell<Kind>,
+    /// Whether a context refers to this frame, also while it is in a blocking region.
+    pub(crate) has_context: Cell<bool>,
+    /// The task that runs, or null.
+    pub(crate) task: Cell<Identity>,
+    /// Its state word, if it has a handle.
+    pub(crate) state: Cell<*const State>,
+    /// The worker whose thread this is; none for a locked section on a thread from outside.
+    pub(crate) worker: Option<*const dyn Blockable>,
+    outer: *const Frame,
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+}
+
+fn innermost() -> *const Frame {
+    // The thread's locals may be gone already, in a destructor that uses a pool: then nothing runs here.
+    CURRENT.try_with(Cell::get).unwrap_or(ptr::null())
+}
+
+impl Frame {
+    /// Runs `f` with a new innermost frame.
+    pub(crate) fn enter<R>(
+        pool: u32,
+        exclusive: bool,
+        kind: Kind,
+        task: Identity,
+        state: *const State,
+        worker: Option<*const dyn Blockable>,
+        f: impl FnOnce(&Frame) -> R,
+    ) -> R {
+        struct Leave(*const Frame);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                let _gone = CURRENT.try_with(|current| current.set(self.0));
+            }
+        }
+        let outer = innermost();
+        let frame = Frame {
+            pool,
+            exclusive,
+            kind: Cell::new(kind),
+            has_context: Cell::new(false),
+            task: Cell::new(task),
+            state: Cell::new(state),
+            worker,
+            outer,
+        };
+        let _gone = CURRENT.try_with(|current| current.set(&raw const frame));
+        let _leave = Leave(outer);
+        f(&frame)
+    }
+}
+
+/// The frames of this thread, the innermost first. They live on the stack below the caller.
+pub(crate) fn frames<R>(f: impl FnOnce(Frames<'_>) -> R) -> R {
+    let innermost = innermost();
+    // SAFETY: `Frame::enter` takes a frame out of the chain before it goes, and its caller's stack is below this call.
+    f(Frames(unsafe { innermost.as_ref() }))
+}
+
+/// See [`frames`].
+#[derive(Clone)]
+pub(crate) struct Frames<'a>(Option<&'a Frame>);
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = &'a Frame;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a Frame> {
+        let frame = self.0?;
+        // SAFETY: the outer frame outlives the inner one.
+        self.0 = unsafe { frame.outer.as_ref() };
+        Some(frame)
+    }
+}
+
+/// A blocking region: from `enter` until the drop the frame's worker has given up its place and the gate.
+pub(crate) struct Blocked<'a> {
+    frame: &'a Frame,
+    kind: Kind,
+    held: bool,
+}
+
+impl<'a> Blocked<'a> {
+    pub(crate) fn enter(frame: &'a Frame) -> Self {
+        // SAFETY: the worker of a frame is below it on this thread's stack.
+        let held = frame.worker.is_some_and(|worker| unsafe { &*worker }.block(true));
+        Self { frame, kind: frame.kind.replace(Kind::Blocking), held }
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        if let Some(worker) = self.frame.worker {
+            // SAFETY: as in `enter`.
+            unsafe { &*worker }.unblock(self.held);
+        }
+        self.frame.kind.set(self.kind);
+    }
+}

@@ -1,0 +1,253 @@
+//! Who is awake: one word of counters, and the list of sleepers. `docs/idle.md` has the protocol and its argument.
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::sync::mutant;
+
+/// Counters of a pool's threads and its phase, in one word so that each decision is one atomic step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(u64);
+
+/// Awake and not blocked: the threads that run tasks or look for some.
+const ACTIVE: u64 = 1;
+/// Of these, the ones that look for work and will see what was pushed before.
+const SEARCHING: u64 = 1 << 15;
+/// Parked for want of work.
+const SLEEPING: u64 = 1 << 30;
+/// All threads, also blocked ones.
+const THREADS: u64 = 1 << 45;
+const FIELD: u64 = (1 << 15) - 1;
+const DRAINING: u64 = 1 << 60;
+const STOPPED: u64 = 1 << 61;
+
+/// More threads than this don't fit the counters.
+pub(crate) const MAX_THREADS: usize = FIELD as usize - 1;
+
+impl Word {
+    fn field(self, unit: u64) -> usize {
+        ((self.0 / unit) & FIELD) as usize
+    }
+    pub(super) fn active(self) -> usize {
+        self.field(ACTIVE)
+    }
+    pub(super) fn searching(self) -> usize {
+        self.field(SEARCHING)
+    }
+    pub(super) fn sleeping(self) -> usize {
+        self.field(SLEEPING)
+    }
+    pub(super) fn threads(self) -> usize {
+        self.field(THREADS)
+    }
+    pub(super) fn draining(self) -> bool {
+        self.0 & (DRAINING | STOPPED) != 0
+    }
+    pub(super) fn stopped(self) -> bool {
+        self.0 & STOPPED != 0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Idle {
+    word: AtomicU64,
+    /// The sleepers, last come first woken. SLEEPING changes under this lock only.
+    sleepers: Mutex<Vec<usize>>,
+    /// How many threads may be active at once.
+    target: usize,
+    max_threads: usize,
+}
+
+/// What a notification calls for. The counters have already been changed accordingly.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum Notify {
+    /// Somebody will see the work, or nobody may run it now.
+    Enough,
+    /// Unpark this worker: it counts as active and searching.
+    Wake(usize),
+    /// Start a thread: it counts as active and searching.
+    Start,
+    /// The pool has stopped.
+    Stopped,
+}
+
+/// What an exiting thread leaves behind.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum Exit {
+    Others,
+    /// It was the last one of a draining pool, which has now stopped.
+    Last,
+}
+
+impl Idle {
+    pub(super) fn new(target: usize, max_threads: usize) -> Self {
+        Self { word: AtomicU64::new(0), sleepers: Mutex::new(Vec::new()), target, max_threads }
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> Word {
+        Word(self.word.load(Acquire))
+    }
+
+    /// More threads are active than may be: a blocked one has come back.
+    #[inline]
+    pub(super) fn is_surplus(&self) -> bool {
+        Word(self.word.load(Relaxed)).active() > self.target
+    }
+
+    /// To be called after work has been made visible.
+    #[inline]
+    pub(super) fn notify(&self) -> Notify {
+        // Pairs with the fences in `sleep`, `block` and `stop_searching`: either this load sees that nobody is left to find
+        // the work, or their look at the queue sees the work.
+        if !mutant("idle_notify_no_fence") {
+            fence(SeqCst);
+        }
+        let word = Word(self.word.load(Relaxed));
+        if word.searching() > 0 || word.active() >= self.target {
+            return Notify::Enough;
+        }
+        self.notify_slow(false)
+    }
+
+    /// As `notify`, also when as many threads are active as may be: one more comes to stand in line at the gate.
+    pub(super) fn notify_extra(&self) -> Notify {
+        self.notify_slow(true)
+    }
+
+    #[cold]
+    fn notify_slow(&self, extra: bool) -> Notify {
+        let mut sleepers = self.sleepers.lock();
+        let mut word = self.load();
+        loop {
+            if word.stopped() {
+                return Notify::Stopped;
+            }
+            if word.searching() > 0 || word.active() >= self.target + usize::from(extra) {
+                return Notify::Enough;
+            }
+            let (change, wake) = match sleepers.last() {
+                Some(_) => ((ACTIVE + SEARCHING).wrapping_sub(SLEEPING), true),
+                None if word.threads() < self.max_threads => (ACTIVE + SEARCHING + THREADS, false),
+                None => return Notify::Enough,
+            };
+            match self.word.compare_exchange(word.0, word.0.wrapping_add(change), AcqRel, Acquire) {
+                Ok(_) if wake => return Notify::Wake(sleepers.pop().expect("looked at under the same lock")),
+                Ok(_) => return Notify::Start,
+                Err(now) => word = Word(now),
+            }
+        }
+    }
+
+    /// Counts one more thread, for `prestart`; false if there are enough.
+    pub(super) fn prestart(&self, wanted: usize) -> bool {
+        self.word
+            .fetch_update(AcqRel, Acquire, |word| {
+                let fits = Word(word).threads() < wanted.min(self.max_threads) && !Word(word).draining();
+                fits.then_some(word + ACTIVE + SEARCHING + THREADS)
+            })
+            .is_ok()
+    }
+
+    /// A thread that had been counted could not be started. True if there is none at all now.
+    pub(super) fn start_failed(&self) -> bool {
+        let before = self.word.fetch_sub(ACTIVE + SEARCHING + THREADS, AcqRel);
+        Word(before).threads() == 1
+    }
+
+    /// The one search that may spin; false if another worker searches already.
+    pub(super) fn start_searching(&self) -> bool {
+        self.word
+            .fetch_update(AcqRel, Relaxed, |word| (Word(word).searching() == 0).then_some(word + SEARCHING))
+            .is_ok()
+    }
+
+    /// True if nobody searches any more: look at the queue and notify.
+    #[must_use]
+    pub(super) fn stop_searching(&self) -> bool {
+        let before = self.word.fetch_sub(SEARCHING, AcqRel);
+        // Pairs with the fence in `notify`.
+        fence(SeqCst);
+        Word(before).searching() == 1
+    }
+
+    /// Goes on the list of sleepers. Look at the queue afterwards, notify if there is work, then park.
+    pub(super) fn sleep(&self, index: usize, searching: bool) {
+        let mut sleepers = self.sleepers.lock();
+        sleepers.push(index);
+        let leaving = ACTIVE + if searching { SEARCHING } else { 0 };
+        self.word.fetch_add(SLEEPING.wrapping_sub(leaving), AcqRel);
+        drop(sleepers);
+        // Pairs with the fence in `notify`.
+        if !mutant("idle_sleep_no_fence") {
+            fence(SeqCst);
+        }
+    }
+
+    /// Leaves the list of sleepers by its own decision; false if a waker was faster, whose permit is on its way.
+    pub(super) fn leave_sleepers(&self, index: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(at) = sleepers.iter().position(|&sleeper| sleeper == index) else { return false };
+        sleepers.remove(at);
+        self.word.fetch_add(ACTIVE.wrapping_sub(SLEEPING), AcqRel);
+        true
+    }
+
+    /// A worker stops being active although its task goes on. Look at the queue afterwards and notify if there is work.
+    pub(super) fn block(&self) {
+        self.word.fetch_sub(ACTIVE, AcqRel);
+        // Pairs with the fence in `notify`.
+        fence(SeqCst);
+    }
+
+    pub(super) fn unblock(&self) {
+        self.word.fetch_add(ACTIVE, AcqRel);
+    }
+
+    /// Begins to refuse tasks; the sleepers, to be unparked, each active and searching. None if it had begun before.
+    pub(super) fn drain(&self) -> Option<Vec<usize>> {
+        if Word(self.word.fetch_or(DRAINING, AcqRel)).draining() {
+            return None;
+        }
+        Some(self.rouse())
+    }
+
+    /// Takes all sleepers off the list, each now active and searching.
+    pub(super) fn rouse(&self) -> Vec<usize> {
+        let mut sleepers = self.sleepers.lock();
+        let all = std::mem::take(&mut *sleepers);
+        let change = (ACTIVE + SEARCHING).wrapping_sub(SLEEPING).wrapping_mul(all.len() as u64);
+        self.word.fetch_add(change, AcqRel);
+        all
+    }
+
+    /// An active thread that does not search ends.
+    pub(super) fn exit(&self) -> Exit {
+        self.leave(ACTIVE + THREADS)
+    }
+
+    /// Stops a draining pool that has no thread.
+    pub(super) fn stop_if_empty(&self) -> Exit {
+        self.leave(0)
+    }
+
+    fn leave(&self, change: u64) -> Exit {
+        let mut word = self.word.load(Relaxed);
+        loop {
+            let mut next = word - change;
+            let last = Word(next).threads() == 0 && Word(next).draining() && !Word(word).stopped();
+            if last {
+                next |= STOPPED;
+            }
+            match self.word.compare_exchange_weak(word, next, AcqRel, Relaxed) {
+                Ok(_) => {
+                    // Pairs with the fence in `notify`: a push is seen by the last look, or sees that the pool has stopped.
+                    fence(SeqCst);
+                    return if last { Exit::Last } else { Exit::Others };
+                }
+                Err(now) => word = now,
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Counters: one writer each, summed when they are read.
+
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A counter that one thread writes.
+#[derive(Debug)]
+pub(super) struct Counter(AtomicU64);
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+impl Counter {
+    /// By the one writer: no read-modify-write.
+    #[inline]
+    pub(super) fn add_owned(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed) + n, Relaxed);
+    }
+
+    pub(super) fn add_shared(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One worker's counters.
+#[derive(Debug, Default)]
+pub(super) struct WorkerCounters {
+    pub(super) started: Counter,
+    pub(super) finished: Counter,
+    pub(super) panicked: Counter,
+    pub(super) cancelled: Counter,
+    pub(super) stolen: Counter,
+    pub(super) parked: Counter,
+}
+
+/// A snapshot of one worker's counters, since the pool was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerMetrics {
+    /// Tasks whose closure this worker began to run.
+    pub started: u64,
+    /// Of these, the ones whose closure has ended, by panic too.
+    pub finished: u64,
+    /// Of these, the ones that panicked.
+    pub panicked: u64,
+    /// Tasks that this worker took from a queue and found cancelled.
+    pub cancelled: u64,
+    /// Tasks or batches taken from another worker's queue.
+    pub stolen: u64,
+    /// How often the worker went to sleep for want of work.
+    pub parked: u64,
+}
+
+/// A snapshot of a pool's counters, since it was built.
+///
+/// Each counter is exact once the pool is quiet. While it runs, the counters are read one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Tasks accepted: started, cancelled or still queued.
+    pub submitted: u64,
+    /// Tasks whose closure has begun to run.
+    pub started: u64,
+    /// Tasks whose closure has ended, by panic too.
+    pub finished: u64,
+    /// Tasks that ended unrun. One cancelled through its handle is counted when a worker comes to it.
+    pub cancelled: u64,
+    /// Tasks that panicked.
+    pub panicked: u64,
+    /// Tasks or batches taken from another worker's queue.
+    pub stolen: u64,
+    /// How often a worker went to sleep for want of work.
+    pub parked: u64,
+    /// How often a sleeping worker was woken for a task.
+    pub woken: u64,
+    /// Tasks that wait in the queues now.
+    pub queue_depth: u64,
+    /// How often somebody had to wait for the global lock.
+    pub lock_waits: u64,
+    /// Threads that could not be started.
+    pub start_failures: u64,
+    /// Threads there are now, spare ones too.
+    pub threads: usize,
+    /// The same a worker; a thread that ended left its place, with its counts, to a later one.
+    pub workers: Vec<WorkerMetrics>,
+}
+
+impl WorkerCounters {
+    pub(super) fn snapshot(&self) -> WorkerMetrics {
+        // The later event first, so that no count is ahead of the one it is part of.
+        let (panicked, finished) = (self.panicked.get(), self.finished.get());
+        WorkerMetrics {
+            panicked,
+            finished,
+            started: self.started.get(),
+            cancelled: self.cancelled.get(),
+            stolen: self.stolen.get(),
+            parked: self.parked.get(),
+        }
+    }
+}
+
+impl Metrics {
+    pub(super) fn of(workers: Vec<WorkerMetrics>) -> Self {
+        let sum = |field: fn(&WorkerMetrics) -> u64| workers.iter().map(field).sum();
+        Self {
+            started: sum(|worker| worker.started),
+            finished: sum(|worker| worker.finished),
+            cancelled: sum(|worker| worker.cancelled),
+            panicked: sum(|worker| worker.panicked),
+            stolen: sum(|worker| worker.stolen),
+            parked: sum(|worker| worker.parked),
+            workers,
+            ..Self::default()
+        }
+    }
+}

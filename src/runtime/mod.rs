@@ -1,0 +1,15 @@
+//! What runs the tasks: the worker loop, sleeping and waking, blocking and waiting inside workers, shutdown, metrics.
+//!
+//! Generic over the policy and written once. Imports `policy`, `task` and `sync`.
+
+mod core;
+pub(crate) mod current;
+mod idle;
+mod metrics;
+mod wait;
+mod worker;
+
+pub(crate) use self::core::{Config, Core, Hooks};
+pub use metrics::{Metrics, WorkerMetrics};
+pub(crate) use idle::MAX_THREADS;
+pub(crate) use wait::wait;

@@ -1,0 +1,252 @@
+//! The worker: finds tasks, runs them, and rests when there are none.
+
+use std::cell::Cell;
+use std::ptr;
+
+use super::current::{Frame, Kind};
+use super::wait::Wait;
+use super::Core;
+use crate::policy::LockPolicy;
+use crate::policy::gate::{Entrant, Gate};
+use crate::policy::run_queue::{Find, RunQueue, Source};
+use crate::sync::{Arc, Instant, hint};
+use crate::task::{Identity, Moment, Ran, Task, WaitError};
+use crate::task::state::State;
+
+/// How often a searching worker looks before it sleeps: some 20 µs.
+const LOOKS: u32 = if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 0 } else { 400 };
+/// Tasks run by waiters on top of one another on one stack; deeper waits park.
+const MAX_DEPTH: u32 = if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 2 } else { 64 };
+
+pub(super) struct Worker<P: LockPolicy> {
+    pub(super) core: Arc<Core<P>>,
+    index: usize,
+    pub(super) local: <P::Queue as RunQueue>::Local,
+    /// Whether this worker has entered an exclusive gate.
+    holds: Cell<bool>,
+    /// Whether this worker is counted as searching.
+    searching: Cell<bool>,
+    depth: Cell<u32>,
+}
+
+/// What a wait or a blocking region asks of the worker below it, whatever its policy.
+pub(crate) trait Blockable {
+    /// Stops counting as active, so that another may run in its stead; lets go of the gate if `release`. Says whether
+    /// it held it.
+    fn block(&self, release: bool) -> bool;
+    /// Takes back what `block` gave up.
+    fn unblock(&self, held: bool);
+    /// Runs a claimed task on top of the one that waits for it; false if the stack is too deep for that.
+    fn may_inline(&self) -> bool;
+    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&mut dyn FnMut(Moment)));
+    /// Notes what this worker is about to wait for; an error if the wait could never end.
+    fn begin_wait(&self, wait: Wait) -> Result<(), WaitError>;
+    /// After `block`: an error, and no wait begun, if nobody is left to run what is queued.
+    fn check_progress(&self) -> Result<(), WaitError>;
+    fn end_wait(&self);
+}
+
+pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
+    core.call_hook(|hooks| hooks.thread_start.as_ref(), index);
+    let local = core.take_local(index);
+    let worker = Worker {
+        local,
+        index,
+        holds: Cell::new(false),
+        // Whoever starts a thread counts it so.
+        searching: Cell::new(true),
+        depth: Cell::new(0),
+        core,
+    };
+    let blockable: *const dyn Blockable = &raw const worker;
+    let frame = (worker.core.id, P::Gate::EXCLUSIVE);
+    Frame::enter(frame.0, frame.1, Kind::Idle, ptr::null(), ptr::null(), Some(blockable), |frame| worker.run(frame));
+    let Worker { core, local, .. } = worker;
+    core.call_hook(|hooks| hooks.thread_stop.as_ref(), index);
+    core.vacate(index, local);
+    let exit = core.idle.exit();
+    core.after_exit(exit);
+}
+
+impl<P: LockPolicy> Worker<P> {
+    fn run(&self, frame: &Frame) {
+        let core = &*self.core;
+        loop {
+            if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
+                core.gate.enter(Entrant::Ordinary);
+                self.holds.set(true);
+            }
+            let found = if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
+            match found {
+                Find::Task(task, source) => {
+                    if source == Source::Stolen {
+                        core.counters[self.index].stolen.add_owned(1);
+                    }
+                    // A searcher that finds work wakes the next, if there is more.
+                    if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
+                        self.core.notify();
+                    }
+                    self.run_task(frame, task);
+                    if P::Gate::EXCLUSIVE && core.gate.is_wanted() {
+                        self.leave_gate();
+                    }
+                    if core.idle.is_surplus() {
+                        self.leave_gate();
+                        self.sleep();
+                    }
+                }
+                Find::Retry => hint::spin_loop(),
+                Find::Empty => {
+                    self.leave_gate();
+                    if self.look() {
+                        continue;
+                    }
+                    if core.is_draining() || !self.sleep() {
+                        if core.queue.is_empty() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.leave_gate();
+        if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
+            self.core.notify();
+        }
+    }
+
+    fn leave_gate(&self) {
+        if P::Gate::EXCLUSIVE && self.holds.take() {
+            self.core.gate.leave();
+        }
+    }
+
+    fn observe(&self, moment: Moment) {
+        let counters = &self.core.counters[self.index];
+        match moment {
+            Moment::Begins => counters.started.add_owned(1),
+            Moment::Ended { panicked } => {
+                counters.finished.add_owned(1);
+                counters.panicked.add_owned(u64::from(panicked));
+            }
+        }
+    }
+
+    fn run_task(&self, frame: &Frame, task: Task) {
+        frame.kind.set(Kind::Plain);
+        frame.task.set(task.identity());
+        frame.state.set(task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
+        let ran = task.run(&mut |moment| self.observe(moment));
+        match ran {
+            Ran::Done => {}
+            Ran::Unobserved(payload) => self.core.unobserved_panic(payload),
+            Ran::Claimed => self.core.claimed.add_shared(1),
+            Ran::Cancelled => self.core.counters[self.index].cancelled.add_owned(1),
+        }
+        frame.kind.set(Kind::Idle);
+        frame.task.set(ptr::null());
+        frame.state.set(ptr::null());
+    }
+
+    /// Looks for work a while, as the one that does; true if there is some.
+    fn look(&self) -> bool {
+        let core = &*self.core;
+        if !self.searching.get() {
+            if !core.idle.start_searching() {
+                return !core.queue.is_empty();
+            }
+            self.searching.set(true);
+        }
+        for _ in 0..LOOKS {
+            if !core.queue.is_empty() {
+                return true;
+            }
+            if core.is_draining() {
+                return false;
+            }
+            for _ in 0..8 {
+                hint::spin_loop();
+            }
+        }
+        !core.queue.is_empty()
+    }
+
+    /// Sleeps until woken for work; false if the thread has been idle for so long that it should end.
+    fn sleep(&self) -> bool {
+        let core = &*self.core;
+        core.idle.sleep(self.index, self.searching.take());
+        if !core.queue.is_empty() && !crate::sync::mutant("idle_sleep_no_recheck") {
+            // Perhaps wakes this very worker.
+            self.core.notify();
+        }
+        let parker = &core.parkers[self.index];
+        let word = core.idle.load();
+        if word.draining() && core.idle.leave_sleepers(self.index) {
+            return true;
+        }
+        core.counters[self.index].parked.add_owned(1);
+        let spare = word.threads() > core.config.workers;
+        let deadline = spare.then(|| Instant::now() + core.config.keep_alive);
+        if !parker.park_until(deadline) {
+            if core.idle.leave_sleepers(self.index) {
+                return core.idle.load().threads() <= core.config.workers;
+            }
+            parker.park();
+        }
+        self.searching.set(true);
+        true
+    }
+}
+
+impl<P: LockPolicy> Blockable for Worker<P> {
+    fn block(&self, release: bool) -> bool {
+        let held = self.holds.get();
+        if held && release {
+            self.leave_gate();
+        }
+        self.core.idle.block();
+        if !self.core.queue.is_empty() {
+            self.core.notify();
+        }
+        held && release
+    }
+
+    fn unblock(&self, held: bool) {
+        self.core.idle.unblock();
+        if held {
+            self.core.gate.enter(Entrant::Returner);
+            self.holds.set(true);
+        }
+    }
+
+    fn may_inline(&self) -> bool {
+        self.depth.get() < MAX_DEPTH
+    }
+
+    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&mut dyn FnMut(Moment))) {
+        self.depth.set(self.depth.get() + 1);
+        self.core.inlined.add_shared(1);
+        let blockable: *const dyn Blockable = self;
+        Frame::enter(self.core.id, P::Gate::EXCLUSIVE, Kind::Plain, task, state, Some(blockable), |_| {
+            run(&mut |moment| self.observe(moment));
+        });
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    fn begin_wait(&self, wait: Wait) -> Result<(), WaitError> {
+        self.core.waits.begin(self.index, wait)
+    }
+
+    fn check_progress(&self) -> Result<(), WaitError> {
+        let core = &*self.core;
+        let word = core.idle.load();
+        if core.queue.is_empty() || word.active() > 0 || word.sleeping() > 0 {
+            return Ok(());
+        }
+        core.waits.check(self.index, word.threads())
+    }
+
+    fn end_wait(&self) {
+        self.core.waits.end(self.index);
+    }
+}

@@ -1,0 +1,204 @@
+//! Settings of a pool.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::{BuildError, ThreadPool};
+use crate::policy::{LockFree, LockPolicy};
+use crate::policy::run_queue::LocalOrder;
+use crate::runtime::{Config, Core, Hooks, MAX_THREADS};
+use crate::task::PanicPayload;
+
+/// Settings of a [`ThreadPool`]; made by [`ThreadPool::builder`].
+///
+/// ```
+/// use lockgrain::{FineGrained, ThreadPool};
+///
+/// let pool = ThreadPool::builder().policy::<FineGrained>().max_workers(2).thread_name("indexer").build()?;
+/// let name = pool.submit(|| std::thread::current().name().map(str::to_owned)).result()?;
+/// assert_eq!(name.as_deref(), Some("indexer_0"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<P: LockPolicy = LockFree> {
+    max_workers: Option<usize>,
+    max_spares: usize,
+    thread_name: Option<String>,
+    stack_size: Option<usize>,
+    order: LocalOrder,
+    keep_alive: Duration,
+    switch_interval: Duration,
+    prestart: bool,
+    hooks: Hooks,
+    policy: PhantomData<fn() -> P>,
+}
+
+impl<P: LockPolicy> Default for Builder<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: LockPolicy> Builder<P> {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self {
+            max_workers: None,
+            max_spares: if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 0 } else { 256 },
+            thread_name: None,
+            stack_size: None,
+            order: LocalOrder::default(),
+            keep_alive: Duration::from_secs(10),
+            switch_interval: Duration::from_millis(5),
+            prestart: false,
+            hooks: Hooks::default(),
+            policy: PhantomData,
+        }
+    }
+
+    /// The same settings for another lock policy.
+    pub fn policy<Q: LockPolicy>(self) -> Builder<Q> {
+        let Self { max_workers, max_spares, thread_name, stack_size, order, .. } = self;
+        let Self { keep_alive, switch_interval, prestart, hooks, .. } = self;
+        Builder {
+            max_workers,
+            max_spares,
+            thread_name,
+            stack_size,
+            order,
+            keep_alive,
+            switch_interval,
+            prestart,
+            hooks,
+            policy: PhantomData,
+        }
+    }
+
+    /// How many workers run tasks at once. Default: the environment variable `LOCKGRAIN_NUM_THREADS`, else the number of
+    /// logical processors. Threads start on demand, when there is a task and no worker is idle.
+    #[doc(alias = "num_threads")]
+    #[doc(alias = "worker_threads")]
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = Some(workers);
+        self
+    }
+
+    /// How many threads may stand in for workers that wait or block. Default 256; 0 for none.
+    pub fn max_spares(mut self, spares: usize) -> Self {
+        self.max_spares = spares;
+        self
+    }
+
+    /// The prefix of the threads' names, `<prefix>_<index>`. Default: `lockgrain-<policy>`.
+    #[doc(alias = "thread_name_prefix")]
+    pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {
+        self.thread_name = Some(prefix.into());
+        self
+    }
+
+    /// The threads' stack size in bytes. Default: the standard library's.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// In which order a worker takes the tasks that its own tasks submitted.
+    pub fn local_order(mut self, order: LocalOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// How long a spare thread stays idle before it ends. Default 10 s.
+    pub fn keep_alive(mut self, idle: Duration) -> Self {
+        self.keep_alive = idle;
+        self
+    }
+
+    /// How long a task that calls [`Context::checkpoint`](crate::Context::checkpoint) may hold the global lock while
+    /// others are queued. Default 5 ms.
+    pub fn switch_interval(mut self, interval: Duration) -> Self {
+        self.switch_interval = interval;
+        self
+    }
+
+    /// Whether `build` starts all workers, and fails if one can't be started. Default: on demand.
+    pub fn prestart(mut self, prestart: bool) -> Self {
+        self.prestart = prestart;
+        self
+    }
+
+    /// Called on each thread before its first task, with its index. A panic in it is reported and survived.
+    #[doc(alias = "initializer")]
+    pub fn on_thread_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.thread_start = Some(Box::new(hook));
+        self
+    }
+
+    /// Called on each thread after its last task, with its index. A panic in it is reported and survived.
+    pub fn on_thread_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.thread_stop = Some(Box::new(hook));
+        self
+    }
+
+    /// Called with the payload of a panic that no handle receives: of a spawned task, or one whose handle was dropped.
+    /// Default: nothing more than the message that the process's panic hook has printed.
+    pub fn panic_handler(mut self, handler: impl Fn(PanicPayload) + Send + Sync + 'static) -> Self {
+        self.hooks.panic = Some(Box::new(handler));
+        self
+    }
+
+    /// Builds the pool.
+    ///
+    /// # Errors
+    /// [`BuildError`]: no workers, too many, a bad `LOCKGRAIN_NUM_THREADS`, or with [`prestart`](Self::prestart) a thread
+    /// that could not be started.
+    pub fn build(self) -> Result<ThreadPool<P>, BuildError> {
+        let workers = match self.max_workers {
+            Some(workers) => workers,
+            None => default_workers()?,
+        };
+        if workers == 0 {
+            return Err(BuildError::ZeroWorkers);
+        }
+        let asked = workers.saturating_add(self.max_spares);
+        if asked > MAX_THREADS {
+            return Err(BuildError::TooManyThreads { asked, most: MAX_THREADS });
+        }
+        let config = Config {
+            workers,
+            spares: self.max_spares,
+            order: self.order,
+            thread_name: self.thread_name.unwrap_or_else(|| format!("lockgrain-{}", P::NAME)),
+            stack_size: self.stack_size,
+            keep_alive: self.keep_alive,
+            switch_interval: self.switch_interval,
+        };
+        let pool = ThreadPool::from_core(Core::new(config, self.hooks));
+        if self.prestart {
+            // On an error the pool's drop stops the threads that did start, and joins them.
+            pool.core().prestart().map_err(BuildError::Thread)?;
+        }
+        Ok(pool)
+    }
+}
+
+fn default_workers() -> Result<usize, BuildError> {
+    match std::env::var_os("LOCKGRAIN_NUM_THREADS") {
+        None => Ok(num_cpus::get()),
+        Some(value) => match value.to_str().and_then(|value| value.trim().parse().ok()) {
+            Some(workers) if workers > 0 => Ok(workers),
+            _ => Err(BuildError::BadEnvironment(value.to_string_lossy().into_owned())),
+        },
+    }
+}
+
+impl<P: LockPolicy> fmt::Debug for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("policy", &P::NAME)
+            .field("max_workers", &self.max_workers)
+            .field("max_spares", &self.max_spares)
+            .finish_non_exhaustive()
+    }
+}

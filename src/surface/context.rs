@@ -1,0 +1,225 @@
+//! What a task may do about its own running.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use super::{CancelRequested, Refused, TaskHandle, ThreadPool};
+use crate::policy::LockPolicy;
+use crate::policy::gate::{Entrant, Gate};
+use crate::runtime::Core;
+use crate::runtime::current::{self, Blocked, Frame, Kind};
+use crate::sync::{Arc, Instant};
+
+/// Handed to a task by [`ThreadPool::submit_with`], and to a locked section by [`ThreadPool::lock`].
+///
+/// Under [`GlobalLock`](crate::GlobalLock) it stands for holding the lock, and is the only way to let go of it meanwhile.
+/// Neither `Send` nor `Sync`:
+///
+/// ```compile_fail
+/// let pool = lockgrain::ThreadPool::new().unwrap();
+/// pool.submit_with(|cx| std::thread::scope(|s| { s.spawn(|| cx.checkpoint()); }));
+/// ```
+pub struct Context<P: LockPolicy> {
+    /// The worker's, or that of the pool whose `lock` was called: outlives the context.
+    core: NonNull<Arc<Core<P>>>,
+    /// Outlives the context: the frame is below it on the stack.
+    frame: *const Frame,
+    /// Since when this task knowingly kept queued tasks waiting.
+    waited_for: Option<Instant>,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<P: LockPolicy> Context<P> {
+    fn new(core: &Arc<Core<P>>, frame: &Frame) -> Self {
+        Self { core: NonNull::from(core), frame, waited_for: None, not_send: PhantomData }
+    }
+
+    /// Runs `f` with a context for the task that runs on this worker of `pool`, which is a pool of policy `P`.
+    ///
+    /// # Panics
+    /// If this is no worker of that pool: a run queue has handed a task to another pool.
+    fn within<R>(pool: u32, f: impl FnOnce(&mut Self) -> R) -> R {
+        struct Restore<'a>(&'a Frame, Kind);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.kind.set(self.1);
+                self.0.has_context.set(false);
+            }
+        }
+        current::frames(|mut frames| {
+            let frame = frames.find(|frame| frame.pool == pool && frame.worker.is_some());
+            let frame = frame.expect("a task with a context only runs on a worker of the pool it was submitted to");
+            let core = Core::of_worker(frame).expect("looked for a frame with a worker");
+            let _restore = Restore(frame, frame.kind.replace(Kind::Context));
+            frame.has_context.set(true);
+            f(&mut Self::new(core, frame))
+        })
+    }
+
+    /// Enters the gate on a thread from outside, and leaves it at the end, also by a panic.
+    fn locked<R>(core: &Arc<Core<P>>, f: impl FnOnce(&mut Self) -> R) -> R {
+        struct Leave<'a, G: Gate>(&'a G);
+        impl<G: Gate> Drop for Leave<'_, G> {
+            fn drop(&mut self) {
+                self.0.leave();
+            }
+        }
+        core.gate().enter(Entrant::Ordinary);
+        let _leave = Leave(core.gate());
+        Frame::enter(core.id, P::Gate::EXCLUSIVE, Kind::Context, ptr::null(), ptr::null(), None, |frame| {
+            frame.has_context.set(true);
+            f(&mut Self::new(core, frame))
+        })
+    }
+
+    fn core(&self) -> &Arc<Core<P>> {
+        // SAFETY: see the field.
+        unsafe { self.core.as_ref() }
+    }
+
+    fn frame(&self) -> &Frame {
+        // SAFETY: see the field.
+        unsafe { &*self.frame }
+    }
+
+    /// Runs `f`, which may block, with the global lock let go and a spare worker in this one's place; then takes the lock
+    /// again, before queued tasks. Inside `f` other handles can be waited for.
+    ///
+    /// It borrows the context, so that nothing the lock guards can be held across it.
+    #[doc(alias = "allow_threads")]
+    #[doc(alias = "detach")]
+    pub fn blocking<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        struct Outside<'a, G: Gate>(Option<&'a G>);
+        impl<G: Gate> Drop for Outside<'_, G> {
+            fn drop(&mut self) {
+                if let Some(gate) = self.0 {
+                    gate.enter(Entrant::Returner);
+                }
+            }
+        }
+        let this = &*self;
+        let outside = this.frame().worker.is_none().then(|| this.core().gate());
+        if let Some(gate) = outside {
+            gate.leave();
+        }
+        let _outside = Outside(outside);
+        let _blocked = Blocked::enter(this.frame());
+        f()
+    }
+
+    /// A point at which this task can be stopped, and at which it lets others run who wait for the global lock: whoever asked
+    /// for it at once, queued tasks after the [switch interval](crate::Builder::switch_interval). Call it every few µs.
+    ///
+    /// # Errors
+    /// [`CancelRequested`] once somebody has called [`TaskHandle::request_cancel`].
+    #[inline]
+    pub fn checkpoint(&mut self) -> Result<(), CancelRequested> {
+        if self.is_cancel_requested() {
+            return Err(CancelRequested);
+        }
+        if P::Gate::EXCLUSIVE && (self.core().gate().is_wanted() || self.core().has_queued()) {
+            self.let_others_run();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn let_others_run(&mut self) {
+        if self.core().gate().is_wanted() {
+            self.waited_for = None;
+            self.core().gate().leave();
+            self.core().gate().enter(Entrant::Ordinary);
+            return;
+        }
+        let now = Instant::now();
+        let since = *self.waited_for.get_or_insert(now);
+        if now.duration_since(since) >= self.core().config.switch_interval {
+            // Keeps the lock until the woken worker stands in line: the next checkpoint hands it over.
+            self.waited_for = None;
+            self.core().notify_extra();
+        }
+    }
+
+    /// Whether somebody asked this task to stop.
+    #[inline]
+    pub fn is_cancel_requested(&self) -> bool {
+        // SAFETY: the task is running, so its allocation is alive.
+        unsafe { self.frame().state.get().as_ref() }.is_some_and(|state| state.cancel_requested())
+    }
+
+    /// As [`ThreadPool::submit`], to the pool that this context is of.
+    pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
+        super::pool::submit(self.core(), f)
+    }
+
+    /// As [`ThreadPool::spawn`], to the pool that this context is of.
+    ///
+    /// # Errors
+    /// [`Refused`] once the pool is shutting down.
+    pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        super::pool::spawn(self.core(), f)
+    }
+}
+
+impl<P: LockPolicy> ThreadPool<P> {
+    /// As [`submit`](Self::submit) for a closure that wants a [`Context`]: to let go of the global lock around blocking work, or to be
+    /// stopped.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let endless = pool.submit_with(|cx| {
+    ///     let mut rounds = 0_u64;
+    ///     while cx.checkpoint().is_ok() {
+    ///         rounds += 1;
+    ///     }
+    ///     rounds
+    /// });
+    /// endless.request_cancel();
+    /// endless.result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit_with<T, F>(&self, f: F) -> TaskHandle<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Context<P>) -> T + Send + 'static,
+    {
+        let pool = self.core().id;
+        self.submit(move || Context::within(pool, f))
+    }
+}
+
+impl<P: LockPolicy> ThreadPool<P>
+where
+    P::Gate: crate::gate::ExclusiveGate,
+{
+    /// Runs `f` on this thread while it holds the global lock: no task of the pool runs meanwhile.
+    ///
+    /// # Panics
+    /// If this thread has a context of this pool already: inside `lock`, or inside a task with a context.
+    ///
+    /// ```
+    /// use lockgrain::{GlobalLock, ThreadPool};
+    ///
+    /// let pool = ThreadPool::builder().policy::<GlobalLock>().build()?;
+    /// assert_eq!(pool.lock(|_cx| 7), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lock<R>(&self, f: impl FnOnce(&mut Context<P>) -> R) -> R {
+        let core = self.core();
+        let holds = current::frames(|frames| {
+            let mut mine = frames.filter(|frame| frame.pool == core.id);
+            let refused = mine.clone().any(|frame| frame.has_context.get());
+            assert!(!refused, "this thread has a context of this pool already: use that one");
+            mine.next().is_some_and(|frame| frame.kind.get() == Kind::Plain)
+        });
+        if holds { Context::within(core.id, f) } else { Context::locked(core, f) }
+    }
+}
+
+impl<P: LockPolicy> fmt::Debug for Context<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("policy", &P::NAME).finish_non_exhaustive()
+    }
+}
+

@@ -1,0 +1,15 @@
+//! What users touch. Imports everything below; nothing below imports it.
+
+mod blocking;
+mod builder;
+mod context;
+mod error;
+mod handle;
+mod pool;
+
+pub use blocking::blocking;
+pub use builder::Builder;
+pub use context::Context;
+pub use error::{BuildError, CancelRequested, Refused, Rejected};
+pub use handle::TaskHandle;
+pub use pool::ThreadPool;

@@ -1,0 +1,205 @@
+//! The pool.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{BuildError, Builder, Refused, Rejected, TaskHandle};
+use crate::policy::{LockFree, LockPolicy};
+use crate::runtime::{Core, Metrics};
+use crate::sync::{Arc, Instant};
+use crate::task::{self, TaskError};
+
+/// A pool of worker threads whose lock policy is a type parameter.
+///
+/// Clones are handles to the same pool. When the last one is dropped, the pool runs what is queued and joins its threads;
+/// on one of its own workers the drop only starts that.
+///
+/// ```
+/// use lockgrain::ThreadPool;
+///
+/// let pool = ThreadPool::new()?;
+/// let handles: Vec<_> = (1..=4_u32).map(|n| pool.submit(move || n * n)).collect();
+/// let squares: Result<Vec<_>, _> = handles.into_iter().map(|handle| handle.result()).collect();
+/// assert_eq!(squares?, [1, 4, 9, 16]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "ThreadPoolExecutor")]
+#[doc(alias = "ExecutorService")]
+pub struct ThreadPool<P: LockPolicy = LockFree> {
+    owner: std::sync::Arc<Owner<P>>,
+}
+
+/// What the handles share and the threads do not: its drop ends the pool.
+struct Owner<P: LockPolicy> {
+    core: Arc<Core<P>>,
+}
+
+impl<P: LockPolicy> Drop for Owner<P> {
+    fn drop(&mut self) {
+        self.core.drain();
+        self.core.join(None);
+    }
+}
+
+pub(super) fn submit<P, T, F>(core: &Arc<Core<P>>, f: F) -> TaskHandle<T>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    match try_submit(core, f) {
+        Ok(handle) => handle,
+        Err(Rejected(f)) => {
+            task::drop_quietly(f);
+            TaskHandle::new(task::refused(core.id, TaskError::Refused))
+        }
+    }
+}
+
+fn try_submit<P, T, F>(core: &Arc<Core<P>>, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    if core.is_draining() {
+        return Err(Rejected(f));
+    }
+    let (task, join) = task::joinable(core.id, f);
+    core.push(task);
+    Ok(TaskHandle::new(join))
+}
+
+pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    if core.is_draining() {
+        task::drop_quietly(f);
+        return Err(Refused);
+    }
+    core.push(task::detached(f));
+    Ok(())
+}
+
+impl ThreadPool<LockFree> {
+    /// A pool with the default policy and settings: a worker for each logical processor, started on demand.
+    ///
+    /// # Errors
+    /// [`BuildError::BadEnvironment`] if `LOCKGRAIN_NUM_THREADS` is set to something else than a positive number.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Settings for a pool; [`Builder::policy`] chooses another policy than [`LockFree`].
+    pub fn builder() -> Builder<LockFree> {
+        Builder::new()
+    }
+}
+
+impl<P: LockPolicy> ThreadPool<P> {
+    pub(super) fn from_core(core: Arc<Core<P>>) -> Self {
+        Self { owner: std::sync::Arc::new(Owner { core }) }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core<P>> {
+        &self.owner.core
+    }
+
+    /// Has `f` run by a worker, with nobody to hear of its end. A panic goes to the pool's panic handler.
+    ///
+    /// # Errors
+    /// [`Refused`] once the pool is shutting down; `f` has been dropped.
+    #[doc(alias = "execute")]
+    #[inline]
+    pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        spawn(self.core(), f)
+    }
+
+    /// Has `f` run by a worker; the handle gives its result. Never fails: a refused task is a handle that has ended with
+    /// [`TaskError::Refused`].
+    #[inline]
+    pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
+        submit(self.core(), f)
+    }
+
+    /// As [`submit`](Self::submit), but a refused closure comes back.
+    ///
+    /// # Errors
+    /// [`Rejected`], with the closure, once the pool is shutting down.
+    pub fn try_submit<T, F>(&self, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        try_submit(self.core(), f)
+    }
+
+    /// Refuses new tasks, runs what is queued, and joins the threads. Tasks submitted before the call are run. On a worker of
+    /// this pool it does not wait. Calling it again is fine, from any thread.
+    pub fn shutdown(&self) {
+        self.core().drain();
+        self.core().join(None);
+    }
+
+    /// As [`shutdown`](Self::shutdown), waiting for at most `timeout`; whether the pool has stopped.
+    pub fn shutdown_timeout(&self, timeout: Duration) -> bool {
+        self.core().drain();
+        self.await_termination(timeout)
+    }
+
+    /// Refuses new tasks, cancels what is queued, and joins the threads once the running tasks have ended; how many tasks it
+    /// cancelled.
+    pub fn shutdown_now(&self) -> usize {
+        self.core().drain();
+        let cancelled = self.core().cancel_queued();
+        self.core().join(None);
+        cancelled
+    }
+
+    /// As [`shutdown_now`](Self::shutdown_now), waiting for at most `timeout`; how many tasks it cancelled, and whether the
+    /// pool has stopped.
+    pub fn shutdown_now_timeout(&self, timeout: Duration) -> (usize, bool) {
+        self.core().drain();
+        (self.core().cancel_queued(), self.await_termination(timeout))
+    }
+
+    /// Waits until a pool that is shutting down has stopped, for at most `timeout`; whether it has.
+    pub fn await_termination(&self, timeout: Duration) -> bool {
+        // A time too far to be told is for ever.
+        self.core().join(Instant::now().checked_add(timeout))
+    }
+
+    /// Whether it refuses new tasks.
+    pub fn is_shutdown(&self) -> bool {
+        self.core().is_draining()
+    }
+
+    /// Whether it is shut down and its last task has ended.
+    pub fn is_terminated(&self) -> bool {
+        self.core().is_terminated()
+    }
+
+    /// How many tasks can run at once, blocked ones not counted.
+    pub fn max_workers(&self) -> usize {
+        self.core().config.workers
+    }
+
+    /// A snapshot of the pool's counters.
+    pub fn metrics(&self) -> Metrics {
+        self.core().metrics()
+    }
+}
+
+impl<P: LockPolicy> Clone for ThreadPool<P> {
+    fn clone(&self) -> Self {
+        Self { owner: self.owner.clone() }
+    }
+}
+
+impl<P: LockPolicy> fmt::Debug for ThreadPool<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool")
+            .field("policy", &P::NAME)
+            .field("max_workers", &self.max_workers())
+            .field("is_shutdown", &self.is_shutdown())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! The contract, stamped for every policy, a foreign one too, and for 1, 2 and 4 workers.
+
+mod suite;
+
+use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, gate, run_queue};
+
+/// A user's policy: the global gate over lock-free deques.
+struct Mixed;
+
+impl LockPolicy for Mixed {
+    const NAME: &'static str = "mixed";
+    type Queue = run_queue::Stealing;
+    type Gate = gate::GlobalGate;
+}
+
+macro_rules! stamp {
+    ($($module:ident: $($case:ident),+ $(,)?;)+) => {
+        stamp!(@policy global GlobalLock; $($module: $($case),+;)+);
+        stamp!(@policy fine FineGrained; $($module: $($case),+;)+);
+        stamp!(@policy lock_free LockFree; $($module: $($case),+;)+);
+        stamp!(@policy mixed Mixed; $($module: $($case),+;)+);
+    };
+    (@policy $name:ident $policy:ty; $($module:ident: $($case:ident),+;)+) => {
+        mod $name {
+            use super::*;
+            $(mod $module {
+                use super::*;
+                $(mod $case {
+                    use super::*;
+                    #[test]
+                    fn with_1_worker() { suite::within_a_minute(|| suite::$module::$case(&suite::pool::<$policy>(1))); }
+                    #[test]
+                    fn with_2_workers() { suite::within_a_minute(|| suite::$module::$case(&suite::pool::<$policy>(2))); }
+                    #[test]
+                    fn with_4_workers() { suite::within_a_minute(|| suite::$module::$case(&suite::pool::<$policy>(4))); }
+                })+
+            })+
+        }
+    };
+}
+
+stamp! {
+    tasks:
+        result_is_the_closures_value,
+        captures_arrive,
+        a_panic_reaches_the_handle,
+        a_detached_task_runs,
+        captures_are_dropped_when_the_task_has_run,
+        a_thousand_tasks_run_once_each,
+        tasks_spawned_by_tasks_run,
+        recursion_with_waits_gives_fib,
+        a_chain_a_thousand_deep_ends,
+        a_panicking_task_leaves_the_worker_alive,
+        panicking_drops_are_survived,
+        three_tasks_one_after_another_use_one_thread;
+    handles:
+        cancel_before_start_drops_the_closure,
+        cancel_of_a_running_task_changes_nothing,
+        cancel_of_a_finished_task_changes_nothing,
+        request_cancel_is_seen_at_the_checkpoint,
+        a_timeout_leaves_the_handle_good,
+        try_result_never_waits,
+        a_waiter_hears_of_a_cancel,
+        callbacks_run_once_in_order,
+        a_panicking_callback_changes_nothing,
+        a_callback_sees_the_cancellation,
+        awaiting_gives_the_result,
+        waiting_for_oneself_is_an_error;
+    waiting:
+        a_worker_waits_for_a_queued_task,
+        tasks_in_blocking_overlap,
+        context_blocking_lets_others_run,
+        two_tasks_waiting_for_each_other_get_an_error;
+    shutdown:
+        drains_what_is_queued,
+        refuses_afterwards,
+        try_submit_hands_the_closure_back,
+        now_cancels_what_is_queued,
+        with_a_timeout_says_whether_it_stopped,
+        from_a_task_does_not_hang,
+        by_dropping_the_last_handle_in_a_task,
+        races_with_submission,
+        twice_is_fine;
+}

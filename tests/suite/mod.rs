@@ -1,0 +1,76 @@
+//! The cases: each shows one promise with a pool that it is handed.
+
+#![allow(dead_code, reason = "not every test program uses every helper")]
+
+pub mod handles;
+pub mod shutdown;
+pub mod tasks;
+pub mod waiting;
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use lockgrain::{LockPolicy, TaskHandle, ThreadPool};
+
+pub fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
+    lockgrain::Builder::<P>::new().max_workers(workers).build().expect("the settings are good")
+}
+
+/// Runs a case, and fails it if it hangs.
+pub fn within_a_minute(case: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        case();
+        let _nobody_waits = done.send(());
+    });
+    match ended.recv_timeout(Duration::from_secs(60)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the case hangs"),
+        Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {}
+    }
+    if let Err(payload) = thread.join() {
+        std::panic::resume_unwind(payload);
+    }
+}
+
+/// Occupies every worker, without telling the pool, until the value is dropped: later tasks stay queued.
+pub struct Occupied {
+    _open: Vec<mpsc::Sender<()>>,
+    handles: Vec<TaskHandle<()>>,
+}
+
+impl Occupied {
+    pub fn all<P: LockPolicy>(pool: &ThreadPool<P>) -> Self {
+        let (started, starts) = mpsc::channel();
+        let mut open = Vec::new();
+        let mut handles = Vec::new();
+        // Behind an exclusive gate one task occupies all.
+        let tasks = if <P::Gate as lockgrain::gate::Gate>::EXCLUSIVE { 1 } else { pool.max_workers() };
+        for _ in 0..tasks {
+            let (sender, gate) = mpsc::channel::<()>();
+            let started = started.clone();
+            open.push(sender);
+            handles.push(pool.submit(move || {
+                started.send(()).unwrap();
+                let _closed = gate.recv();
+            }));
+        }
+        for _ in 0..tasks {
+            starts.recv().unwrap();
+        }
+        Self { _open: open, handles }
+    }
+
+    pub fn handles(&self) -> &[TaskHandle<()>] {
+        &self.handles
+    }
+}
+
+/// Panics when dropped.
+pub struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a panicking drop");
+    }
+}

@@ -1,0 +1,61 @@
+//! Waiting and blocking inside workers. Contract 100, 113, 117, 120.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use lockgrain::{LockPolicy, TaskHandle, ThreadPool, WaitError, blocking};
+
+pub fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let inner = pool.clone();
+    let outer = pool.submit(move || {
+        let mut child = inner.submit(|| 2);
+        // A timed wait parks, and a spare worker takes this one's place.
+        let timed = child.result_timeout(Duration::from_secs(30)).unwrap();
+        timed + inner.submit(|| 3).result().unwrap()
+    });
+    assert_eq!(outer.result().unwrap(), 5);
+}
+
+pub fn tasks_in_blocking_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
+    // Each of 8 waits for the next: only if all are in `blocking` at once can they end.
+    let (first, mut previous) = mpsc::channel::<u32>();
+    let mut handles = Vec::new();
+    for _ in 0..8 {
+        let (sender, receiver) = mpsc::channel();
+        handles.push(pool.submit(move || blocking(|| sender.send(previous.recv().unwrap() + 1).unwrap())));
+        previous = receiver;
+    }
+    first.send(0).unwrap();
+    assert_eq!(previous.recv().unwrap(), 8);
+    for handle in handles {
+        handle.result().unwrap();
+    }
+}
+
+pub fn context_blocking_lets_others_run<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let inner = pool.clone();
+    let outer = pool.submit_with(move |cx| {
+        let child = inner.submit_with(|cx| cx.blocking(|| 20));
+        cx.blocking(|| child.result().unwrap()) + 1
+    });
+    assert_eq!(outer.result().unwrap(), 21);
+}
+
+pub fn two_tasks_waiting_for_each_other_get_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
+    type Given = TaskHandle<Result<(), WaitError>>;
+    let (to_a, from_b) = mpsc::channel::<Given>();
+    let (to_b, from_a) = mpsc::channel::<Given>();
+    let wait_for = |handles: mpsc::Receiver<Given>| move || blocking(|| handles.recv()).unwrap().wait();
+    let a = pool.submit(wait_for(from_b));
+    let b = pool.submit(wait_for(from_a));
+    let (outcome, outcomes) = mpsc::channel();
+    let (mut a, mut b) = (a, b);
+    for handle in [&mut a, &mut b] {
+        let outcome = outcome.clone();
+        handle.on_done(move |result| outcome.send(*result.as_ref().unwrap()).unwrap());
+    }
+    to_a.send(b).unwrap();
+    to_b.send(a).unwrap();
+    let results = [outcomes.recv().unwrap(), outcomes.recv().unwrap()];
+    assert!(results.contains(&Err(WaitError::WouldDeadlock)), "{results:?}");
+}
