@@ -32,10 +32,8 @@ mod task;
 
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
 pub use runtime::{Metrics, WorkerMetrics};
-pub use surface::{
-    BuildError, Builder, CancelRequested, Context, Refused, Rejected, TaskHandle, ThreadPool, blocking,
-};
-pub use task::{PanicPayload, Task, TaskError, TaskState, WaitError};
+pub use surface::{BuildError, Builder, CancelRequested, Context, Refused, Rejected, TaskHandle, ThreadPool, blocking};
+pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 
 /// What a worker must hold to run any task: the trait and the crate's gates.
 pub mod gate {

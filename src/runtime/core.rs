@@ -140,11 +140,9 @@ impl<P: LockPolicy> Core<P> {
     /// Queues an accepted task and sees to it that somebody finds it.
     #[inline]
     pub(crate) fn push(self: &Arc<Self>, task: Task) {
-        current::frames(|mut frames| {
-            match frames.find(|frame| frame.pool == self.id).and_then(Self::worker) {
-                Some(worker) => self.queue.push(&worker.local, task),
-                None => self.queue.inject(task),
-            }
+        current::frames(|mut frames| match frames.find(|frame| frame.pool == self.id).and_then(Self::worker) {
+            Some(worker) => self.queue.push(&worker.local, task),
+            None => self.queue.inject(task),
         });
         self.notify();
     }

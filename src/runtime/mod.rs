@@ -10,6 +10,6 @@ mod wait;
 mod worker;
 
 pub(crate) use self::core::{Config, Core, Hooks};
-pub use metrics::{Metrics, WorkerMetrics};
 pub(crate) use idle::MAX_THREADS;
+pub use metrics::{Metrics, WorkerMetrics};
 pub(crate) use wait::wait;

@@ -17,14 +17,15 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
         return Ok(());
     }
     current::frames(|frames| {
-        let stack: Vec<Identity> = frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
+        let stack: Vec<Identity> =
+            frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
         if stack.contains(&join.identity()) {
             return Err(WaitError::WouldDeadlock);
         }
         let Some(innermost) = frames.clone().next() else { return park(join, deadline) };
         // Code with a context holds the lock, and only its context may let go of it.
         let holds = |frame: &Frame| frame.exclusive && frame.pool == join.pool() && frame.kind.get() == Kind::Context;
-        if frames.clone().any(|frame| holds(frame)) {
+        if frames.clone().any(holds) {
             return Err(WaitError::WouldDeadlock);
         }
         let Some(worker) = innermost.worker else { return park(join, deadline) };

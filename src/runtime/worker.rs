@@ -3,15 +3,15 @@
 use std::cell::Cell;
 use std::ptr;
 
+use super::Core;
 use super::current::{Frame, Kind};
 use super::wait::Wait;
-use super::Core;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
 use crate::sync::{Arc, Instant, hint};
-use crate::task::{Identity, Moment, Ran, Task, WaitError};
 use crate::task::state::State;
+use crate::task::{Identity, Moment, Observer, Ran, Task, WaitError};
 
 /// How often a searching worker looks before it sleeps: some 20 µs.
 const LOOKS: u32 = if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 0 } else { 400 };
@@ -38,7 +38,7 @@ pub(crate) trait Blockable {
     fn unblock(&self, held: bool);
     /// Runs a claimed task on top of the one that waits for it; false if the stack is too deep for that.
     fn may_inline(&self) -> bool;
-    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&mut dyn FnMut(Moment)));
+    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(Observer<'_>));
     /// Notes what this worker is about to wait for; an error if the wait could never end.
     fn begin_wait(&self, wait: Wait) -> Result<(), WaitError>;
     /// After `block`: an error, and no wait begun, if nobody is left to run what is queued.
@@ -76,7 +76,8 @@ impl<P: LockPolicy> Worker<P> {
                 core.gate.enter(Entrant::Ordinary);
                 self.holds.set(true);
             }
-            let found = if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
+            let found =
+                if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
             match found {
                 Find::Task(task, source) => {
                     if source == Source::Stolen {
@@ -101,10 +102,8 @@ impl<P: LockPolicy> Worker<P> {
                     if self.look() {
                         continue;
                     }
-                    if core.is_draining() || !self.sleep() {
-                        if core.queue.is_empty() {
-                            break;
-                        }
+                    if (core.is_draining() || !self.sleep()) && core.queue.is_empty() {
+                        break;
                     }
                 }
             }
@@ -223,7 +222,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         self.depth.get() < MAX_DEPTH
     }
 
-    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&mut dyn FnMut(Moment))) {
+    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(Observer<'_>)) {
         self.depth.set(self.depth.get() + 1);
         self.core.inlined.add_shared(1);
         let blockable: *const dyn Blockable = self;

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{BuildError, ThreadPool};
-use crate::policy::{LockFree, LockPolicy};
 use crate::policy::run_queue::LocalOrder;
+use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::{Config, Core, Hooks, MAX_THREADS};
 use crate::task::PanicPayload;
 

@@ -168,13 +168,16 @@ impl<P: LockPolicy> ThreadPool<P> {
     ///
     /// ```
     /// let pool = lockgrain::ThreadPool::new()?;
-    /// let endless = pool.submit_with(|cx| {
+    /// let (started, starts) = std::sync::mpsc::channel();
+    /// let endless = pool.submit_with(move |cx| {
+    ///     started.send(()).unwrap();
     ///     let mut rounds = 0_u64;
     ///     while cx.checkpoint().is_ok() {
     ///         rounds += 1;
     ///     }
     ///     rounds
     /// });
+    /// starts.recv()?;
     /// endless.request_cancel();
     /// endless.result()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -222,4 +225,3 @@ impl<P: LockPolicy> fmt::Debug for Context<P> {
         f.debug_struct("Context").field("policy", &P::NAME).finish_non_exhaustive()
     }
 }
-

@@ -4,20 +4,8 @@
 //! the model checkers explore. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` and
 //! `--cfg lockgrain_shuttle` map the same names to those tools. Imports nothing of this crate.
 
-#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
 mod plain;
-#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
 pub(crate) use plain::*;
-
-#[cfg(lockgrain_loom)]
-mod loom;
-#[cfg(lockgrain_loom)]
-pub(crate) use self::loom::*;
-
-#[cfg(lockgrain_shuttle)]
-mod shuttle;
-#[cfg(lockgrain_shuttle)]
-pub(crate) use self::shuttle::*;
 
 mod mutant;
 mod parker;

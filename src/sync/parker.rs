@@ -1,7 +1,7 @@
 //! A one-permit parking place for a thread.
 
-use super::{Condvar, Instant, Mutex};
 use super::atomic::{AtomicU32, Ordering};
+use super::{Condvar, Instant, Mutex};
 
 const EMPTY: u32 = 0;
 const PARKED: u32 = 1;

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::error::TaskError;
-use super::header::{Header, Moment, Ran, Task, VTable};
+use super::header::{Header, Moment, Observer, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 
 #[repr(C)]
@@ -18,7 +18,7 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
 
     /// # Safety
     /// `header` is that of a `Detached<F>`, and the caller gives up its reference.
-    unsafe fn run(header: NonNull<Header>, observe: &mut dyn FnMut(Moment)) -> Ran {
+    unsafe fn run(header: NonNull<Header>, observe: Observer<'_>) -> Ran {
         // SAFETY: made by `Box::into_raw` in `detached`, with this `F`; the only reference.
         let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
         let Self { closure, .. } = *task;

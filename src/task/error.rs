@@ -7,13 +7,44 @@ use std::io;
 /// What a panicking task unwound with, as from [`std::thread::JoinHandle::join`].
 pub type PanicPayload = Box<dyn Any + Send + 'static>;
 
+/// A task's panic.
+pub struct Panic(PanicPayload);
+
+// SAFETY: by shared reference it only looks for a `str` or a `String` in the payload, which are `Sync`.
+unsafe impl Sync for Panic {}
+
+impl Panic {
+    pub(super) fn new(payload: PanicPayload) -> Self {
+        Self(payload)
+    }
+
+    /// What it panicked with.
+    pub fn into_payload(self) -> PanicPayload {
+        self.0
+    }
+
+    /// The message, if the payload is a string, as that of `panic!` is.
+    pub fn message(&self) -> &str {
+        let literal = self.0.downcast_ref::<&'static str>().copied();
+        literal
+            .or_else(|| self.0.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("(a payload that is not a string)")
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message()).finish()
+    }
+}
+
 /// Why a handle has no value to give.
 #[non_exhaustive]
 pub enum TaskError {
     /// Cancelled before it started: through its handle, by `shutdown_now`, or because a run queue dropped it.
     Cancelled,
-    /// The closure panicked; the payload is what it panicked with.
-    Panicked(PanicPayload),
+    /// The closure panicked.
+    Panicked(Panic),
     /// The pool was already shutting down when the task was submitted.
     Refused,
     /// No worker thread could be started, and none was running.
@@ -38,7 +69,7 @@ impl TaskError {
     /// The panic's payload, or the error itself if it is not a panic.
     pub fn into_panic(self) -> Result<PanicPayload, Self> {
         match self {
-            Self::Panicked(payload) => Ok(payload),
+            Self::Panicked(panic) => Ok(panic.into_payload()),
             other => Err(other),
         }
     }
@@ -48,7 +79,7 @@ impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("Cancelled"),
-            Self::Panicked(payload) => f.debug_tuple("Panicked").field(&panic_message(payload)).finish(),
+            Self::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
             Self::Refused => f.write_str("Refused"),
             Self::NoWorker(kind) => f.debug_tuple("NoWorker").field(kind).finish(),
             Self::TimedOut => f.write_str("TimedOut"),
@@ -61,9 +92,11 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("the task was cancelled before it started"),
-            Self::Panicked(payload) => write!(f, "the task panicked: {}", panic_message(payload)),
+            Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
             Self::Refused => f.write_str("the pool is shut down: submit before `shutdown`, or keep the pool alive"),
-            Self::NoWorker(kind) => write!(f, "no worker thread could be started ({kind}): lower `max_workers` or raise the limit"),
+            Self::NoWorker(kind) => {
+                write!(f, "no worker thread could be started ({kind}): lower `max_workers` or raise the limit")
+            }
             Self::TimedOut => f.write_str("the task did not finish in time; the handle is still good"),
             Self::WouldDeadlock => WaitError::WouldDeadlock.fmt(f),
         }
@@ -103,12 +136,4 @@ impl From<WaitError> for TaskError {
             WaitError::WouldDeadlock => Self::WouldDeadlock,
         }
     }
-}
-
-fn panic_message(payload: &PanicPayload) -> &str {
-    payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(a payload that is not a string)")
 }

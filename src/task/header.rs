@@ -18,7 +18,7 @@ pub(crate) struct Header {
 /// What can be done to a task whose closure type is erased. Each entry takes over the executor's reference.
 #[derive(Debug)]
 pub(super) struct VTable {
-    pub(super) run: unsafe fn(NonNull<Header>, &mut dyn FnMut(Moment)) -> Ran,
+    pub(super) run: unsafe fn(NonNull<Header>, Observer<'_>) -> Ran,
     pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> bool,
     /// What a handle can do; none for a detached task.
     pub(super) join: Option<&'static JoinVTable>,
@@ -28,7 +28,7 @@ pub(super) struct VTable {
 #[derive(Debug)]
 pub(super) struct JoinVTable {
     /// Runs the closure after a claim to run.
-    pub(super) run_claimed: unsafe fn(NonNull<Header>, &mut dyn FnMut(Moment)),
+    pub(super) run_claimed: unsafe fn(NonNull<Header>, Observer<'_>),
     /// Drops the closure after a claim to cancel, and publishes the error.
     pub(super) cancel_claimed: unsafe fn(NonNull<Header>, TaskError),
     /// Where the output of a terminal task is: a `Result<T, TaskError>`.
@@ -56,6 +56,9 @@ pub(crate) enum Moment {
     Ended { panicked: bool },
 }
 
+/// Told of each moment.
+pub(crate) type Observer<'a> = &'a mut dyn FnMut(Moment);
+
 /// How a task taken from a queue went.
 #[derive(Debug)]
 #[must_use]
@@ -70,7 +73,7 @@ pub(crate) enum Ran {
     Cancelled,
 }
 
-/// A ready task, owned: what a [`RunQueue`](crate::RunQueue) stores and gives back.
+/// A ready task, owned: what a [`RunQueue`](crate::run_queue::RunQueue) stores and gives back.
 ///
 /// It can't be cloned, so a queue can't run a task twice. Dropping it cancels the task: its closure is dropped and its
 /// handle ends with [`TaskError::Cancelled`].
@@ -113,7 +116,7 @@ impl Task {
     }
 
     /// Runs the closure, unless somebody was faster. `observe` hears of the closure's start and end.
-    pub(crate) fn run(self, observe: &mut dyn FnMut(Moment)) -> Ran {
+    pub(crate) fn run(self, observe: Observer<'_>) -> Ran {
         let header = ManuallyDrop::new(self).0;
         // SAFETY: the executor's reference keeps the header alive.
         let run = unsafe { header.as_ref() }.vtable.run;

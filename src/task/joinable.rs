@@ -5,8 +5,8 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use super::error::TaskError;
-use super::header::{Header, Identity, JoinVTable, Moment, Ran, Task, VTable};
+use super::error::{Panic, PanicPayload, TaskError};
+use super::header::{Header, Identity, JoinVTable, Moment, Observer, Ran, Task, VTable};
 use super::state::{Published, Snapshot, State};
 pub(crate) use super::waiters::Wake;
 use super::waiters::{Callback, Waiters};
@@ -98,7 +98,7 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T>`, and the caller gives up the executor's reference.
-    unsafe fn run(header: NonNull<Header>, observe: &mut dyn FnMut(Moment)) -> Ran {
+    unsafe fn run(header: NonNull<Header>, observe: Observer<'_>) -> Ran {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if !this.state().claim_to_run() {
@@ -136,7 +136,7 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T>`, which the caller has claimed to run and whose handle it holds.
-    unsafe fn run_claimed(header: NonNull<Header>, observe: &mut dyn FnMut(Moment)) {
+    unsafe fn run_claimed(header: NonNull<Header>, observe: Observer<'_>) {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         // SAFETY: claimed by the caller.
@@ -187,11 +187,12 @@ where
 
     /// # Safety
     /// The caller has claimed to run, and calls this once.
-    unsafe fn execute(&self, observe: &mut dyn FnMut(Moment)) {
+    unsafe fn execute(&self, observe: Observer<'_>) {
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         observe(Moment::Begins);
-        let output = catch_unwind(AssertUnwindSafe(closure)).map_err(TaskError::Panicked);
+        let output =
+            catch_unwind(AssertUnwindSafe(closure)).map_err(|payload| TaskError::Panicked(Panic::new(payload)));
         observe(Moment::Ended { panicked: output.is_err() });
         // SAFETY: claimed and not yet published: nobody else looks at the cell.
         self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
@@ -213,7 +214,7 @@ where
     /// # Safety
     /// The caller has claimed the task and written its output; with `executor` it owns that reference, else the
     /// handle's outlives the call.
-    unsafe fn publish(header: NonNull<Header>, executor: bool) -> Option<super::PanicPayload> {
+    unsafe fn publish(header: NonNull<Header>, executor: bool) -> Option<PanicPayload> {
         // SAFETY: one of the two references is the caller's.
         let this = unsafe { Self::this(header) };
         match this.state().publish(executor, false) {
@@ -251,17 +252,17 @@ where
     ///
     /// # Safety
     /// As for `free`.
-    unsafe fn free_orphan(header: NonNull<Header>) -> Option<super::PanicPayload> {
+    unsafe fn free_orphan(header: NonNull<Header>) -> Option<PanicPayload> {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         let mut payload = None;
         if !this.state().load().is_taken() {
             // SAFETY: terminal, not taken, and nobody else refers to it.
             let output = this.slot.with_mut(|slot| unsafe { &mut *slot.cast::<Result<T, TaskError>>() });
-            if matches!(output, Err(TaskError::Panicked(_))) {
-                if let Err(TaskError::Panicked(taken)) = std::mem::replace(output, Err(TaskError::Cancelled)) {
-                    payload = Some(taken);
-                }
+            if matches!(output, Err(TaskError::Panicked(_)))
+                && let Err(TaskError::Panicked(taken)) = std::mem::replace(output, Err(TaskError::Cancelled))
+            {
+                payload = Some(taken.into_payload());
             }
         }
         // SAFETY: the caller's promise.
@@ -335,7 +336,7 @@ impl<T> JoinRef<T> {
     }
 
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
-    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&mut dyn FnMut(Moment)))) -> bool {
+    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(Observer<'_>))) -> bool {
         if !self.state().claim_to_run() {
             return false;
         }

@@ -13,9 +13,9 @@ pub(crate) mod state;
 mod waiters;
 
 pub(crate) use detached::detached;
-pub use error::{PanicPayload, TaskError, WaitError};
+pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub use header::Task;
-pub(crate) use header::{Identity, Moment, Ran};
+pub(crate) use header::{Identity, Moment, Observer, Ran};
 pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, quietly, refused};
 pub(crate) use list::TaskList;
 pub use state::TaskState;

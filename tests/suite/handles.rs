@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lockgrain::{LockPolicy, TaskError, TaskState, ThreadPool};
+use lockgrain::{LockPolicy, TaskError, TaskHandle, TaskState, ThreadPool, WaitError};
 
 use super::Occupied;
 
 const SHORT: Duration = Duration::from_millis(5);
 
-pub fn cancel_before_start_drops_the_closure<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn cancel_before_start_drops_the_closure<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let owned = Arc::new(());
     let weak = Arc::downgrade(&owned);
@@ -30,20 +30,20 @@ pub fn cancel_before_start_drops_the_closure<P: LockPolicy>(pool: &ThreadPool<P>
     assert_eq!(pool.metrics().cancelled, 1);
 }
 
-pub fn cancel_of_a_running_task_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn cancel_of_a_running_task_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     assert!(!occupied.handles()[0].cancel());
     assert!(occupied.handles()[0].is_running());
 }
 
-pub fn cancel_of_a_finished_task_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn cancel_of_a_finished_task_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
     let handle = pool.submit(|| 3);
     handle.wait().unwrap();
     assert!(!handle.cancel() && !handle.request_cancel());
     assert_eq!(handle.result().unwrap(), 3);
 }
 
-pub fn request_cancel_is_seen_at_the_checkpoint<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn request_cancel_is_seen_at_the_checkpoint<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (started, starts) = mpsc::channel();
     let handle = pool.submit_with(move |cx| {
         started.send(()).unwrap();
@@ -58,7 +58,7 @@ pub fn request_cancel_is_seen_at_the_checkpoint<P: LockPolicy>(pool: &ThreadPool
     assert_eq!(handle.result().unwrap(), "stopped");
 }
 
-pub fn a_timeout_leaves_the_handle_good<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_timeout_leaves_the_handle_good<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (open, gate) = mpsc::channel();
     let mut handle = pool.submit(move || gate.recv().unwrap());
     assert!(matches!(handle.result_timeout(Duration::ZERO), Err(TaskError::TimedOut)));
@@ -69,7 +69,7 @@ pub fn a_timeout_leaves_the_handle_good<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(handle.result_timeout(Duration::MAX).unwrap(), 11);
 }
 
-pub fn try_result_never_waits<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn try_result_never_waits<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let mut handle = pool.submit(|| 4);
     assert!(handle.try_result().is_none());
@@ -79,7 +79,7 @@ pub fn try_result_never_waits<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(handle.is_finished());
 }
 
-pub fn a_waiter_hears_of_a_cancel<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_waiter_hears_of_a_cancel<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let handle = pool.submit(|| ());
     thread::scope(|scope| {
@@ -90,7 +90,7 @@ pub fn a_waiter_hears_of_a_cancel<P: LockPolicy>(pool: &ThreadPool<P>) {
     drop(occupied);
 }
 
-pub fn callbacks_run_once_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn callbacks_run_once_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let mut handle = pool.submit(|| 5);
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -109,7 +109,7 @@ pub fn callbacks_run_once_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(*seen.lock().unwrap(), [(0, 5), (1, 5), (2, 5), (3, 5)]);
 }
 
-pub fn a_panicking_callback_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_panicking_callback_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let mut handle = pool.submit(|| 6);
     let second = Arc::new(AtomicBool::new(false));
@@ -124,7 +124,7 @@ pub fn a_panicking_callback_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>)
     assert_eq!(pool.submit(|| 7).result().unwrap(), 7);
 }
 
-pub fn a_callback_sees_the_cancellation<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_callback_sees_the_cancellation<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let (sender, receiver) = mpsc::channel();
     let mut handle = pool.submit(|| ());
@@ -154,7 +154,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-pub fn awaiting_gives_the_result<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn awaiting_gives_the_result<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let mut handle = pool.submit(|| 8);
     // A waker that was replaced is forgotten; the newest one is woken.
@@ -165,21 +165,13 @@ pub fn awaiting_gives_the_result<P: LockPolicy>(pool: &ThreadPool<P>) {
     opener.join().unwrap();
 }
 
-pub fn waiting_for_oneself_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
-    let (give, take) = mpsc::channel();
-    let handle = pool.submit(move || {
-        let own: lockgrain::TaskHandle<()> = take.recv().unwrap();
-        own.result().unwrap_err()
-    });
-    // A handle of the right type, to the same task, exists only behind a channel of its own.
-    let (own_give, own_take) = mpsc::channel::<lockgrain::TaskHandle<()>>();
+pub(crate) fn waiting_for_oneself_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (give, given) = mpsc::channel::<TaskHandle<()>>();
     let (verdict, verdicts) = mpsc::channel();
     let own = pool.submit(move || {
-        let own = own_take.recv().unwrap();
+        let own = given.recv().unwrap();
         verdict.send(own.wait()).unwrap();
     });
-    drop(give);
-    own_give.send(own).unwrap();
-    assert_eq!(verdicts.recv().unwrap(), Err(lockgrain::WaitError::WouldDeadlock));
-    assert!(handle.result().unwrap_err().is_panic());
+    give.send(own).unwrap();
+    assert_eq!(verdicts.recv().unwrap(), Err(WaitError::WouldDeadlock));
 }

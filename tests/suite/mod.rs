@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "not every test program uses every helper")]
 
-pub mod handles;
-pub mod shutdown;
-pub mod tasks;
-pub mod waiting;
+pub(crate) mod handles;
+pub(crate) mod shutdown;
+pub(crate) mod tasks;
+pub(crate) mod waiting;
 
 use std::sync::mpsc;
 use std::thread;
@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use lockgrain::{LockPolicy, TaskHandle, ThreadPool};
 
-pub fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
+pub(crate) fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
     lockgrain::Builder::<P>::new().max_workers(workers).build().expect("the settings are good")
 }
 
 /// Runs a case, and fails it if it hangs.
-pub fn within_a_minute(case: impl FnOnce() + Send + 'static) {
+pub(crate) fn within_a_minute(case: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
         case();
@@ -34,13 +34,13 @@ pub fn within_a_minute(case: impl FnOnce() + Send + 'static) {
 }
 
 /// Occupies every worker, without telling the pool, until the value is dropped: later tasks stay queued.
-pub struct Occupied {
+pub(crate) struct Occupied {
     _open: Vec<mpsc::Sender<()>>,
     handles: Vec<TaskHandle<()>>,
 }
 
 impl Occupied {
-    pub fn all<P: LockPolicy>(pool: &ThreadPool<P>) -> Self {
+    pub(crate) fn all<P: LockPolicy>(pool: &ThreadPool<P>) -> Self {
         let (started, starts) = mpsc::channel();
         let mut open = Vec::new();
         let mut handles = Vec::new();
@@ -61,13 +61,13 @@ impl Occupied {
         Self { _open: open, handles }
     }
 
-    pub fn handles(&self) -> &[TaskHandle<()>] {
+    pub(crate) fn handles(&self) -> &[TaskHandle<()>] {
         &self.handles
     }
 }
 
 /// Panics when dropped.
-pub struct Bomb;
+pub(crate) struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {

@@ -9,11 +9,14 @@ use lockgrain::{LockPolicy, Refused, TaskError, ThreadPool};
 
 use super::{Occupied, pool as another};
 
-pub fn drains_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn drains_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     let runs = Arc::new(AtomicUsize::new(0));
     for _ in 0..50 {
         let runs = runs.clone();
-        pool.spawn(move || { runs.fetch_add(1, SeqCst); }).unwrap();
+        pool.spawn(move || {
+            runs.fetch_add(1, SeqCst);
+        })
+        .unwrap();
     }
     pool.shutdown();
     assert_eq!(runs.load(SeqCst), 50);
@@ -21,20 +24,20 @@ pub fn drains_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.metrics().threads, 0);
 }
 
-pub fn refuses_afterwards<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn refuses_afterwards<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.shutdown();
     assert_eq!(pool.spawn(|| ()), Err(Refused));
     assert!(matches!(pool.submit(|| ()).result(), Err(TaskError::Refused)));
 }
 
-pub fn try_submit_hands_the_closure_back<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn try_submit_hands_the_closure_back<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.try_submit(|| 1).unwrap().result().unwrap(), 1);
     pool.shutdown();
     let rejected = pool.try_submit(|| 9).unwrap_err();
     assert_eq!((rejected.0)(), 9);
 }
 
-pub fn now_cancels_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn now_cancels_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let queued: Vec<_> = (0..3).map(|_| pool.submit(|| ())).collect();
     let (cancelled, stopped) = pool.shutdown_now_timeout(Duration::ZERO);
@@ -47,7 +50,7 @@ pub fn now_cancels_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(pool.is_terminated());
 }
 
-pub fn with_a_timeout_says_whether_it_stopped<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn with_a_timeout_says_whether_it_stopped<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(!pool.await_termination(Duration::from_millis(1)), "it runs");
     let occupied = Occupied::all(pool);
     let queued = pool.submit(|| 1);
@@ -58,7 +61,7 @@ pub fn with_a_timeout_says_whether_it_stopped<P: LockPolicy>(pool: &ThreadPool<P
     assert_eq!(queued.result().unwrap(), 1);
 }
 
-pub fn from_a_task_does_not_hang<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn from_a_task_does_not_hang<P: LockPolicy>(pool: &ThreadPool<P>) {
     let inner = pool.clone();
     let refused = pool.submit(move || {
         inner.shutdown();
@@ -68,7 +71,7 @@ pub fn from_a_task_does_not_hang<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.shutdown();
 }
 
-pub fn by_dropping_the_last_handle_in_a_task<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn by_dropping_the_last_handle_in_a_task<P: LockPolicy>(pool: &ThreadPool<P>) {
     let other = another::<P>(pool.max_workers());
     let (go, gate) = mpsc::channel::<()>();
     let inner = other.clone();
@@ -83,7 +86,7 @@ pub fn by_dropping_the_last_handle_in_a_task<P: LockPolicy>(pool: &ThreadPool<P>
     assert_eq!(handle.result().unwrap().result().unwrap(), 1);
 }
 
-pub fn races_with_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn races_with_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
     for round in 0..50 {
         let racing = another::<P>(pool.max_workers());
         let submitter = racing.clone();
@@ -102,7 +105,7 @@ pub fn races_with_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
     }
 }
 
-pub fn twice_is_fine<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn twice_is_fine<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.spawn(|| ()).unwrap();
     thread::scope(|scope| {
         for _ in 0..3 {

@@ -7,7 +7,7 @@ use lockgrain::{LockPolicy, TaskError, ThreadPool};
 
 use super::Bomb;
 
-pub fn result_is_the_closures_value<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn result_is_the_closures_value<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.submit(|| 256).result().unwrap(), 256);
     let unit = pool.submit(|| ());
     unit.wait().unwrap();
@@ -15,19 +15,19 @@ pub fn result_is_the_closures_value<P: LockPolicy>(pool: &ThreadPool<P>) {
     unit.result().unwrap();
 }
 
-pub fn captures_arrive<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn captures_arrive<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (number, text, list) = (7_u8, String::from("seven"), vec![1, 2, 3]);
     let (n, t, l) = pool.submit(move || (number, text, list)).result().unwrap();
     assert_eq!((n, t.as_str(), l.as_slice()), (7, "seven", &[1, 2, 3][..]));
 }
 
-pub fn a_panic_reaches_the_handle<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_panic_reaches_the_handle<P: LockPolicy>(pool: &ThreadPool<P>) {
     let error = pool.submit(|| -> u8 { std::panic::panic_any(404_u32) }).result().unwrap_err();
-    let TaskError::Panicked(payload) = error else { panic!("{error}") };
-    assert_eq!(payload.downcast_ref::<u32>(), Some(&404));
+    let TaskError::Panicked(panic) = error else { panic!("{error}") };
+    assert_eq!(panic.into_payload().downcast_ref::<u32>(), Some(&404));
 }
 
-pub fn a_detached_task_runs<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_detached_task_runs<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let second = sender.clone();
     pool.spawn(move || sender.send(1).unwrap()).unwrap();
@@ -35,18 +35,22 @@ pub fn a_detached_task_runs<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(receiver.iter().take(2).sum::<i32>(), 3);
 }
 
-pub fn captures_are_dropped_when_the_task_has_run<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn captures_are_dropped_when_the_task_has_run<P: LockPolicy>(pool: &ThreadPool<P>) {
     let owned = Arc::new(());
     let weak = Arc::downgrade(&owned);
     pool.submit(move || drop(owned)).result().unwrap();
     assert_eq!(weak.strong_count(), 0);
     let owned = Arc::new(());
     let weak = Arc::downgrade(&owned);
-    pool.submit(move || { let _kept = &owned; }).result().unwrap();
+    pool.submit(move || {
+        let _kept = &owned;
+    })
+    .result()
+    .unwrap();
     assert_eq!(weak.strong_count(), 0);
 }
 
-pub fn a_thousand_tasks_run_once_each<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_thousand_tasks_run_once_each<P: LockPolicy>(pool: &ThreadPool<P>) {
     let runs: Arc<Vec<AtomicUsize>> = Arc::new((0..1000).map(|_| AtomicUsize::new(0)).collect());
     let handles: Vec<_> = (0..1000)
         .map(|n| {
@@ -63,7 +67,7 @@ pub fn a_thousand_tasks_run_once_each<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(metrics.threads <= pool.max_workers());
 }
 
-pub fn tasks_spawned_by_tasks_run<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn tasks_spawned_by_tasks_run<P: LockPolicy>(pool: &ThreadPool<P>) {
     fn tree<P: LockPolicy>(pool: &ThreadPool<P>, depth: u32, leaves: &Arc<AtomicUsize>) {
         if depth == 0 {
             leaves.fetch_add(1, SeqCst);
@@ -81,7 +85,7 @@ pub fn tasks_spawned_by_tasks_run<P: LockPolicy>(pool: &ThreadPool<P>) {
     }
 }
 
-pub fn recursion_with_waits_gives_fib<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn recursion_with_waits_gives_fib<P: LockPolicy>(pool: &ThreadPool<P>) {
     fn fib<P: LockPolicy>(pool: ThreadPool<P>, n: u64) -> u64 {
         if n < 2 {
             return n;
@@ -95,7 +99,7 @@ pub fn recursion_with_waits_gives_fib<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.submit(move || fib(inner, 14)).result().unwrap(), 377);
 }
 
-pub fn a_chain_a_thousand_deep_ends<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_chain_a_thousand_deep_ends<P: LockPolicy>(pool: &ThreadPool<P>) {
     fn chain<P: LockPolicy>(pool: ThreadPool<P>, depth: u32) -> u32 {
         if depth == 0 {
             return 0;
@@ -107,7 +111,7 @@ pub fn a_chain_a_thousand_deep_ends<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.submit(move || chain(inner, 1000)).result().unwrap(), 1000);
 }
 
-pub fn a_panicking_task_leaves_the_worker_alive<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_panicking_task_leaves_the_worker_alive<P: LockPolicy>(pool: &ThreadPool<P>) {
     for _ in 0..8 {
         pool.spawn(|| panic!("on purpose")).unwrap();
         assert!(pool.submit(|| panic!("on purpose")).result().unwrap_err().is_panic());
@@ -116,23 +120,27 @@ pub fn a_panicking_task_leaves_the_worker_alive<P: LockPolicy>(pool: &ThreadPool
     assert!(pool.metrics().threads <= pool.max_workers());
 }
 
-pub fn panicking_drops_are_survived<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn panicking_drops_are_survived<P: LockPolicy>(pool: &ThreadPool<P>) {
     // Of the closure, of a result that nobody takes, of a payload that nobody takes.
     let bomb = Bomb;
-    let dropped = pool.submit(move || { let _kept = &bomb; });
+    let dropped = pool.submit(move || {
+        let _kept = &bomb;
+    });
     assert!(dropped.result().unwrap_err().is_panic());
     drop(pool.submit(|| Bomb));
     drop(pool.submit(|| std::panic::panic_any(Bomb)));
     pool.spawn(|| std::panic::panic_any(Bomb)).unwrap();
     let occupied = super::Occupied::all(pool);
     let bomb = Bomb;
-    let cancelled = pool.submit(move || { let _kept = &bomb; });
+    let cancelled = pool.submit(move || {
+        let _kept = &bomb;
+    });
     assert!(cancelled.cancel());
     drop(occupied);
     assert_eq!(pool.submit(|| 1).result().unwrap(), 1);
 }
 
-pub fn three_tasks_one_after_another_use_one_thread<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn three_tasks_one_after_another_use_one_thread<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.metrics().threads, 0);
     let first = pool.submit(|| std::thread::current().id()).result().unwrap();
     assert_eq!(pool.metrics().threads, 1);

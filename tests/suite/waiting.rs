@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lockgrain::{LockPolicy, TaskHandle, ThreadPool, WaitError, blocking};
 
-pub fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<P>) {
     let inner = pool.clone();
     let outer = pool.submit(move || {
         let mut child = inner.submit(|| 2);
@@ -16,7 +16,7 @@ pub fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(outer.result().unwrap(), 5);
 }
 
-pub fn tasks_in_blocking_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn tasks_in_blocking_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
     // Each of 8 waits for the next: only if all are in `blocking` at once can they end.
     let (first, mut previous) = mpsc::channel::<u32>();
     let mut handles = Vec::new();
@@ -32,7 +32,7 @@ pub fn tasks_in_blocking_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
     }
 }
 
-pub fn context_blocking_lets_others_run<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn context_blocking_lets_others_run<P: LockPolicy>(pool: &ThreadPool<P>) {
     let inner = pool.clone();
     let outer = pool.submit_with(move |cx| {
         let child = inner.submit_with(|cx| cx.blocking(|| 20));
@@ -41,7 +41,7 @@ pub fn context_blocking_lets_others_run<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(outer.result().unwrap(), 21);
 }
 
-pub fn two_tasks_waiting_for_each_other_get_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
+pub(crate) fn two_tasks_waiting_for_each_other_get_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
     type Given = TaskHandle<Result<(), WaitError>>;
     let (to_a, from_b) = mpsc::channel::<Given>();
     let (to_b, from_a) = mpsc::channel::<Given>();

@@ -1,13 +1,13 @@
 //! Where ready tasks wait: the trait, and one file for each of the three answers.
 
-mod shared;
 mod sharded;
+mod shared;
 mod stealing;
 
 use std::cell::Cell;
 
-pub use shared::Shared;
 pub use sharded::Sharded;
+pub use shared::Shared;
 pub use stealing::Stealing;
 
 use crate::task::Task;

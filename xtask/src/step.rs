@@ -1,0 +1,62 @@
+//! Steps of a check: each is run, timed, and shown in a table at the end.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+pub(crate) struct Step {
+    name: &'static str,
+    run: Box<dyn Fn() -> Result<()>>,
+}
+
+fn cargo(name: &'static str, arguments: &'static str, environment: &'static [(&str, &str)]) -> Step {
+    let run = move || {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(arguments.split(' ')).envs(environment.iter().copied());
+        let status = command.status()?;
+        ensure!(status.success(), "`cargo {arguments}`: {status}");
+        Ok(())
+    };
+    Step { name, run: Box::new(run) }
+}
+
+pub(crate) fn example() -> Step {
+    Step { name: "example", run: Box::new(crate::example::check) }
+}
+
+/// What `cargo xtask test` does, in this order.
+pub(crate) fn all() -> Vec<Step> {
+    vec![
+        cargo("format", "fmt --all --check", &[]),
+        cargo("clippy", "clippy --quiet --workspace --all-targets -- -D warnings", &[]),
+        cargo("tests", "test --quiet --workspace", &[]),
+        cargo("tests, optimized", "test --quiet --release --test contract", &[]),
+        cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
+        example(),
+    ]
+}
+
+/// Runs all steps, also after one that failed, and ends with a table and a line of counts.
+pub(crate) fn run(steps: Vec<Step>) -> ExitCode {
+    let rows: Vec<(&str, Duration, Result<()>)> = steps
+        .iter()
+        .map(|step| {
+            eprintln!("== {}", step.name);
+            let start = Instant::now();
+            let result = (step.run)();
+            (step.name, start.elapsed(), result)
+        })
+        .collect();
+    println!("\n| step | verdict | seconds |\n|---|---|---|");
+    for (name, took, result) in &rows {
+        let verdict = match result {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => format!("FAILED: {error:#}"),
+        };
+        println!("| {name} | {verdict} | {:.1} |", took.as_secs_f64());
+    }
+    let failed = rows.iter().filter(|(_, _, result)| result.is_err()).count();
+    println!("\n{} passed, {failed} failed", rows.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
