@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::worker::Blockable;
-use crate::sync::thread_local;
+use crate::sync::local;
 use crate::task::Identity;
 use crate::task::state::State;
 
@@ -37,9 +37,7 @@ pub(crate) struct Frame {
     outer: *const Frame,
 }
 
-thread_local! {
-    static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
-}
+local! { static CURRENT: Cell<*const Frame> = Cell::new(ptr::null()); }
 
 fn innermost() -> *const Frame {
     // The thread's locals may be gone already, in a destructor that uses a pool: then nothing runs here.

@@ -6,6 +6,8 @@ mod core;
 pub(crate) mod current;
 mod idle;
 mod metrics;
+#[cfg(all(test, lockgrain_loom))]
+mod models;
 mod wait;
 mod worker;
 

@@ -4,8 +4,15 @@
 //! the model checkers explore. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` and
 //! `--cfg lockgrain_shuttle` map the same names to those tools. Imports nothing of this crate.
 
+#[cfg(not(lockgrain_loom))]
 mod plain;
+#[cfg(not(lockgrain_loom))]
 pub(crate) use plain::*;
+
+#[cfg(lockgrain_loom)]
+mod loom;
+#[cfg(lockgrain_loom)]
+pub(crate) use self::loom::*;
 
 mod mutant;
 mod parker;

@@ -1,8 +1,15 @@
 //! The primitives of an ordinary build.
 
 pub(crate) use std::sync::Arc;
-pub(crate) use std::thread_local;
 pub(crate) use std::time::Instant;
+
+/// A thread's own value, with an initial one that is known at compile time.
+macro_rules! local {
+    (static $name:ident: $type:ty = $value:expr;) => {
+        std::thread_local! { static $name: $type = const { $value }; }
+    };
+}
+pub(crate) use local;
 
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};

@@ -9,6 +9,8 @@ mod header;
 mod joinable;
 mod link;
 mod list;
+#[cfg(all(test, lockgrain_loom))]
+mod models;
 pub(crate) mod state;
 mod waiters;
 

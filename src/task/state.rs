@@ -133,7 +133,9 @@ impl State {
     /// seen to the waiters, under their lock.
     pub(super) fn publish(&self, release: bool, force: bool) -> Published {
         let order = if mutant("task_publish_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
-        let mut seen = self.0.load(Ordering::Relaxed);
+        // Acquire, here and on failure, pairs with `announce_waiter`: who sees the bit finds the list in place.
+        let seen_order = if mutant("task_publish_relaxed_look") { Ordering::Relaxed } else { Ordering::Acquire };
+        let mut seen = self.0.load(seen_order);
         loop {
             if seen & WAITERS != 0 && !force && !mutant("task_publish_ignores_waiters") {
                 return Published::HasWaiters;
@@ -147,7 +149,7 @@ impl State {
                 next &= !EXECUTOR;
             }
             // Release pairs with the acquire in `load` and in the last release of the allocation.
-            match self.0.compare_exchange_weak(seen, next, order, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(seen, next, order, seen_order) {
                 Ok(_) if !release => return Published::Kept,
                 Ok(_) if next & HANDLE == 0 => return Published::Orphan,
                 Ok(_) => return Published::Released,

@@ -1,6 +1,7 @@
 //! The project's checks, a command each: `cargo xtask test` does everything that CI does.
 
 mod example;
+mod models;
 mod step;
 
 use std::process::ExitCode;
@@ -20,12 +21,18 @@ enum Command {
     Test,
     /// The example `checksum` under each policy, against `sha256sum -c`.
     Example,
+    /// The loom models, each in its own process.
+    Models,
+    /// The seeded faults, each under the model that must catch it.
+    Mutants,
 }
 
 fn main() -> ExitCode {
     let steps = match Arguments::parse().command {
         Command::Test => step::all(),
         Command::Example => vec![step::example()],
+        Command::Models => vec![step::models()],
+        Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)
 }

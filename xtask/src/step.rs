@@ -25,6 +25,14 @@ pub(crate) fn example() -> Step {
     Step { name: "example", run: Box::new(crate::example::check) }
 }
 
+pub(crate) fn models() -> Step {
+    Step { name: "models", run: Box::new(crate::models::models) }
+}
+
+pub(crate) fn mutants() -> Step {
+    Step { name: "mutants", run: Box::new(crate::models::mutants) }
+}
+
 /// What `cargo xtask test` does, in this order.
 pub(crate) fn all() -> Vec<Step> {
     vec![
@@ -33,6 +41,8 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("tests", "test --quiet --workspace", &[]),
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
+        models(),
+        mutants(),
         example(),
     ]
 }

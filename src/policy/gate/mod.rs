@@ -1,6 +1,8 @@
 //! What a worker must hold to run any task: the trait, and one file for each answer.
 
 mod global;
+#[cfg(all(test, lockgrain_loom))]
+mod models;
 mod open;
 
 pub use global::GlobalGate;

@@ -1,0 +1,301 @@
+//! The primitives of a model build: loom's, repaired.
+//!
+//! loom 0.7 keeps one last access an atomic, so a thread's own load hides its store from the search, and interleavings around
+//! load-then-compare-and-swap are never explored (tokio-rs/loom#166). Each atomic here therefore notifies a condition variable
+//! of its own before every operation: a branch point that depends on the other operations of the same atomic, and that orders
+//! no memory.
+
+use std::ops::{Add, Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+// Not loom's, which can't be a method's `self`. What loom does not see thereby is that the last drop comes after the others;
+// nothing here relies on that but the freeing of memory. Models that look for leaks use loom's by its own name.
+pub(crate) use std::sync::Arc;
+
+/// A thread's own value.
+macro_rules! local {
+    (static $name:ident: $type:ty = $value:expr;) => {
+        ::loom::thread_local! { static $name: $type = $value; }
+    };
+}
+pub(crate) use local;
+
+pub(crate) mod hint {
+    /// Lets the others go on: a spin that did not would never end in a model.
+    pub(crate) fn spin_loop() {
+        ::loom::thread::yield_now();
+    }
+}
+
+pub(crate) mod thread {
+    pub(crate) use ::loom::thread::{Builder, JoinHandle};
+}
+
+pub(crate) mod atomic {
+    pub(crate) use ::loom::sync::atomic::{Ordering, fence};
+
+    macro_rules! atomic {
+        ($name:ident, $value:ty $(, $($operation:ident),+)?) => {
+            pub(crate) struct $name {
+                inner: ::loom::sync::atomic::$name,
+                branch: ::loom::sync::Condvar,
+            }
+
+            impl $name {
+                pub(crate) fn new(value: $value) -> Self {
+                    Self { inner: ::loom::sync::atomic::$name::new(value), branch: ::loom::sync::Condvar::new() }
+                }
+
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    self.branch.notify_one();
+                    self.inner.load(order)
+                }
+
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    self.branch.notify_one();
+                    self.inner.store(value, order);
+                }
+
+                $($(pub(crate) fn $operation(&self, value: $value, order: Ordering) -> $value {
+                    self.branch.notify_one();
+                    self.inner.$operation(value, order)
+                })+)?
+
+                #[allow(dead_code, reason = "not every width is used in every way")]
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.branch.notify_one();
+                    self.inner.compare_exchange(current, new, success, failure)
+                }
+
+                #[allow(dead_code, reason = "not every width is used in every way")]
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.compare_exchange(current, new, success, failure)
+                }
+
+                #[allow(dead_code, reason = "not every width is used in every way")]
+                pub(crate) fn fetch_update(
+                    &self,
+                    success: Ordering,
+                    failure: Ordering,
+                    mut f: impl FnMut($value) -> Option<$value>,
+                ) -> Result<$value, $value> {
+                    let mut seen = self.load(failure);
+                    while let Some(next) = f(seen) {
+                        match self.compare_exchange(seen, next, success, failure) {
+                            Ok(before) => return Ok(before),
+                            Err(now) => seen = now,
+                        }
+                    }
+                    Err(seen)
+                }
+            }
+
+            impl std::fmt::Debug for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str(stringify!($name))
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicBool, bool);
+    atomic!(AtomicU32, u32, swap, fetch_add, fetch_or, fetch_and);
+    atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or);
+    atomic!(AtomicUsize, usize, fetch_max);
+
+    pub(crate) struct AtomicPtr<T> {
+        inner: ::loom::sync::atomic::AtomicPtr<T>,
+        branch: ::loom::sync::Condvar,
+    }
+
+    impl<T> AtomicPtr<T> {
+        pub(crate) fn new(value: *mut T) -> Self {
+            Self { inner: ::loom::sync::atomic::AtomicPtr::new(value), branch: ::loom::sync::Condvar::new() }
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> *mut T {
+            self.branch.notify_one();
+            self.inner.load(order)
+        }
+
+        pub(crate) fn store(&self, value: *mut T, order: Ordering) {
+            self.branch.notify_one();
+            self.inner.store(value, order);
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: *mut T,
+            new: *mut T,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<*mut T, *mut T> {
+            self.branch.notify_one();
+            self.inner.compare_exchange(current, new, success, failure)
+        }
+    }
+
+    impl<T> std::fmt::Debug for AtomicPtr<T> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("AtomicPtr")
+        }
+    }
+}
+
+/// Time stands still in a model, and a timed wait does not end by itself: progress must not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant(Duration);
+
+impl Instant {
+    pub(crate) fn now() -> Self {
+        Self(Duration::ZERO)
+    }
+
+    pub(crate) fn checked_add(self, duration: Duration) -> Option<Self> {
+        self.0.checked_add(duration).map(Self)
+    }
+
+    pub(crate) fn duration_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0 + duration)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(::loom::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(::loom::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        self.0.with(f)
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        self.0.with_mut(f)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Mutex<T> {
+    inner: ::loom::sync::Mutex<T>,
+    /// Whether it is locked: loom's own `try_lock` hardly ever finds it so.
+    held: atomic::AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) struct MutexGuard<'a, T> {
+    /// None while a condition variable has it.
+    inner: Option<::loom::sync::MutexGuard<'a, T>>,
+    held: &'a atomic::AtomicBool,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { inner: ::loom::sync::Mutex::new(value), held: atomic::AtomicBool::new(false) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let inner = self.inner.lock().expect("loom's mutexes are not poisoned");
+        self.held.store(true, atomic::Ordering::Relaxed);
+        MutexGuard { inner: Some(inner), held: &self.held }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        (!self.held.load(atomic::Ordering::Relaxed)).then(|| self.lock())
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.inner.as_ref().expect("only taken during a wait")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.inner.as_mut().expect("only taken during a wait")
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.held.store(false, atomic::Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Condvar(::loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(::loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        guard.held.store(false, atomic::Ordering::Relaxed);
+        let inner = guard.inner.take().expect("only taken during a wait");
+        guard.inner = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
+        guard.held.store(true, atomic::Ordering::Relaxed);
+    }
+
+    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
+        self.wait(guard);
+        false
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Explores the executions of `model` with at most `preemptions` forced switches (all, if none is given), and fails if there
+/// was only one: a concurrent model that did not branch has shown nothing.
+#[cfg(test)]
+pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
+    let mut builder = ::loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.max_branches = 20_000;
+    builder.check(move || {
+        EXECUTIONS.fetch_add(1, Relaxed);
+        model();
+    });
+    let executions = EXECUTIONS.load(Relaxed);
+    println!("COMPLETE {executions} executions");
+    assert!(executions > 1, "the model explored one execution only");
+}

@@ -1,0 +1,127 @@
+//! Models of the task's state: claims, publication, waiters. `cargo xtask models` runs each in its own process.
+
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::{Arc, Parker, UnsafeCell, check};
+use crate::task::{JoinRef, Moment, Task, TaskError, Wake, joinable};
+
+fn run(task: Task) {
+    let _ran = task.run(&mut |_: Moment| ());
+}
+
+fn wait<T>(join: &JoinRef<T>) {
+    let parker = Arc::new(Parker::new());
+    if join.register(&Wake::Thread(parker.clone())) {
+        parker.park();
+    }
+    assert!(join.snapshot().is_terminal());
+}
+
+/// What the closure owns, with every access in sight of loom.
+struct Owned(Arc<UnsafeCell<u32>>);
+
+// SAFETY: models give it to one thread at a time, which is what loom checks.
+unsafe impl Send for Owned {}
+
+impl Owned {
+    fn add(&self) -> u32 {
+        self.0.with_mut(|cell| {
+            // SAFETY: checked by loom.
+            unsafe { *cell += 1 };
+            // SAFETY: as above.
+            unsafe { *cell }
+        })
+    }
+}
+
+#[test]
+fn a_result_published_by_a_worker_is_seen_whole_by_the_waiter() {
+    check(Some(3), || {
+        let cell = Arc::new(UnsafeCell::new(0));
+        let owned = Owned(cell.clone());
+        let (task, join) = joinable(1, move || owned.add());
+        let worker = loom::thread::spawn(move || run(task));
+        wait(&join);
+        cell.with(|cell| {
+            // SAFETY: checked by loom.
+            assert_eq!(unsafe { *cell }, 1);
+        });
+        assert_eq!(join.take().unwrap(), 1);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_is_run_or_cancelled_and_not_both() {
+    check(Some(3), || {
+        let runs = Arc::new(AtomicU32::new(0));
+        let counter = runs.clone();
+        let (task, join) = joinable(1, move || counter.fetch_add(1, Relaxed));
+        let worker = loom::thread::spawn(move || run(task));
+        let cancelled = join.cancel();
+        wait(&join);
+        match join.take() {
+            Ok(_) => assert!(!cancelled),
+            Err(TaskError::Cancelled) => assert!(cancelled),
+            Err(other) => panic!("{other}"),
+        }
+        worker.join().unwrap();
+        assert_eq!(runs.load(Relaxed), u32::from(!cancelled));
+    });
+}
+
+#[test]
+fn a_task_is_run_by_its_worker_or_by_its_waiter() {
+    check(Some(3), || {
+        let cell = Arc::new(UnsafeCell::new(0));
+        let owned = Owned(cell.clone());
+        let (task, join) = joinable(1, move || owned.add());
+        let worker = loom::thread::spawn(move || run(task));
+        if !join.claim_and_run(|run| run(&mut |_| ())) {
+            wait(&join);
+        }
+        assert_eq!(join.take().unwrap(), 1);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_callback_runs_once_also_when_it_is_added_at_the_end() {
+    check(Some(3), || {
+        let calls = Arc::new(AtomicU32::new(0));
+        let (task, mut join) = joinable(1, || 5_u32);
+        let worker = loom::thread::spawn(move || run(task));
+        for _ in 0..2 {
+            let calls = calls.clone();
+            join.on_end(Box::new(move |outcome| {
+                assert_eq!(outcome.as_ref().unwrap(), &5);
+                calls.fetch_add(1, Relaxed);
+            }));
+        }
+        wait(&join);
+        assert_eq!(calls.load(Relaxed), 2, "before the result is seen");
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_dropped_handle_and_a_finishing_worker_free_the_task_once() {
+    check(Some(3), || {
+        // loom reports the `Arc` if it is leaked.
+        let owned = loom::sync::Arc::new(());
+        let (task, join) = joinable(1, move || owned);
+        let worker = loom::thread::spawn(move || run(task));
+        drop(join);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_that_its_queue_drops_ends_for_the_waiter() {
+    check(Some(3), || {
+        let (task, join) = joinable(1, || ());
+        let queue = loom::thread::spawn(move || drop(task));
+        wait(&join);
+        assert!(join.take().unwrap_err().is_cancelled());
+        queue.join().unwrap();
+    });
+}

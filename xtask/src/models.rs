@@ -1,0 +1,163 @@
+//! The model checks, each model in a process of its own, and the seeded faults that they must catch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A model that takes longer counts as failed.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The library's test program as loom runs it.
+struct Program(PathBuf);
+
+struct Outcome {
+    passed: bool,
+    /// From the line that a model prints when it has explored all it should.
+    executions: Option<u64>,
+    took: Duration,
+}
+
+impl Program {
+    fn build() -> Result<Self> {
+        let output = Command::new(env!("CARGO"))
+            .args(["test", "--package", "lockgrain", "--lib", "--release", "--no-run", "--message-format=json"])
+            .args(["--target-dir", "target/loom"])
+            .env("RUSTFLAGS", "--cfg lockgrain_loom")
+            .stderr(Stdio::inherit())
+            .output()?;
+        ensure!(output.status.success(), "building the models: {}", output.status);
+        let messages = String::from_utf8(output.stdout)?;
+        let path = executable(&messages).context("cargo named no test program")?;
+        Ok(Self(path.into()))
+    }
+
+    fn models(&self) -> Result<Vec<String>> {
+        let output = Command::new(&self.0).args(["--list", "--format", "terse"]).output()?;
+        let listed = String::from_utf8(output.stdout)?;
+        let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+        Ok(names.filter(|name| name.contains("models::")).map(str::to_owned).collect())
+    }
+
+    fn run(&self, model: &str, mutant: Option<&str>) -> Result<Outcome> {
+        let start = Instant::now();
+        let log = std::env::temp_dir().join(format!("lockgrain-model-{}", std::process::id()));
+        let file = fs::File::create(&log)?;
+        let mut command = Command::new(&self.0);
+        command.args(["--exact", model, "--nocapture"]).stdout(file.try_clone()?).stderr(file);
+        if let Some(mutant) = mutant {
+            command.env("LOCKGRAIN_MUTANT", mutant);
+        }
+        let mut child = command.spawn()?;
+        let passed = loop {
+            if let Some(status) = child.try_wait()? {
+                break status.success();
+            }
+            if start.elapsed() > LIMIT {
+                child.kill()?;
+                child.wait()?;
+                bail!("{model} took more than {} s", LIMIT.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+        fs::remove_file(&log)?;
+        if !passed && mutant.is_none() {
+            eprintln!("{printed}");
+        }
+        Ok(Outcome { passed, executions: executions(&printed), took: start.elapsed() })
+    }
+}
+
+fn executable(messages: &str) -> Option<&str> {
+    let (_, rest) = messages.rsplit_once("\"executable\":\"")?;
+    rest.split_once('"').map(|(path, _)| path)
+}
+
+fn executions(printed: &str) -> Option<u64> {
+    let (_, rest) = printed.split_once("COMPLETE ")?;
+    rest.split_once(" executions")?.0.parse().ok()
+}
+
+/// Runs all models; fails if one fails, did not complete, or explored one execution only.
+pub(crate) fn models() -> Result<()> {
+    let program = Program::build()?;
+    let models = program.models()?;
+    ensure!(!models.is_empty(), "there are no models");
+    println!("\n| model | verdict | executions | seconds |\n|---|---|---|---|");
+    let mut failed = 0;
+    for model in &models {
+        let Outcome { passed, executions, took } = program.run(model, None)?;
+        let good = passed && executions.is_some_and(|executions| executions > 1);
+        failed += usize::from(!good);
+        let verdict = if good { "ok" } else { "FAILED" };
+        println!("| {model} | {verdict} | {} | {:.1} |", executions.unwrap_or(0), took.as_secs_f64());
+    }
+    ensure!(failed == 0, "{failed} of {} models failed", models.len());
+    Ok(())
+}
+
+/// Runs each seeded fault under its model; fails if one survives, or if list and sources do not name the same ones.
+pub(crate) fn mutants() -> Result<()> {
+    let table = fs::read_to_string("xtask/mutants.txt")?;
+    let listed = parse(&table)?;
+    let mut seeded = Vec::new();
+    collect(Path::new("src"), &mut seeded)?;
+    for name in &seeded {
+        ensure!(listed.iter().any(|(mutant, _)| mutant == name), "mutant `{name}` is in src but has no model");
+    }
+    for (mutant, _) in &listed {
+        ensure!(seeded.iter().any(|name| name == mutant), "mutant `{mutant}` is listed but not in src");
+    }
+    let program = Program::build()?;
+    let models = program.models()?;
+    println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
+    let mut survivors = 0;
+    for (mutant, model) in &listed {
+        ensure!(models.iter().any(|known| known == model), "there is no model `{model}`");
+        let Outcome { passed, took, .. } = program.run(model, Some(mutant))?;
+        survivors += usize::from(passed);
+        let verdict = if passed { "SURVIVED" } else { "caught" };
+        println!("| {mutant} | {model} | {verdict} | {:.1} |", took.as_secs_f64());
+    }
+    ensure!(survivors == 0, "{survivors} of {} mutants survived", listed.len());
+    Ok(())
+}
+
+fn parse(table: &str) -> Result<Vec<(&str, &str)>> {
+    let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split_once(' ').map(|(a, b)| (a, b.trim())).with_context(|| format!("`{line}`"))).collect()
+}
+
+fn collect(folder: &Path, names: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, names)?;
+        } else {
+            let text = fs::read_to_string(&path)?;
+            let calls = text.split("mutant(\"").skip(1);
+            names.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_count_is_read() {
+        assert_eq!(executions("running\nCOMPLETE 62 executions\nok"), Some(62));
+        assert_eq!(executions("test failed"), None);
+    }
+
+    #[test]
+    fn a_table_of_mutants_is_read() {
+        assert_eq!(parse("# note\n\na_b   x::y\n").unwrap(), [("a_b", "x::y")]);
+        assert!(parse("alone").is_err());
+    }
+}
