@@ -41,6 +41,7 @@ pub(crate) struct Config {
 
 /// A worker's place: it outlives the thread in it.
 struct Place<L> {
+    /// None while a thread has it, and before the first.
     local: Mutex<Option<L>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -85,8 +86,7 @@ impl<P: LockPolicy> Core<P> {
         let queue = P::Queue::new(&QueueConfig { locals: threads, order: config.order });
         // Behind an exclusive gate a second active worker could only stand in line.
         let target = if P::Gate::EXCLUSIVE { 1 } else { config.workers };
-        let place = |index| Place { local: Mutex::new(Some(queue.local(index))), thread: Mutex::new(None) };
-        let places = (0..threads).map(place).collect();
+        let places = (0..threads).map(|_| Place { local: Mutex::new(None), thread: Mutex::new(None) }).collect();
         Arc::new(Self {
             id: next_id(),
             hooks,
@@ -221,7 +221,8 @@ impl<P: LockPolicy> Core<P> {
     }
 
     pub(super) fn take_local(&self, index: usize) -> <P::Queue as RunQueue>::Local {
-        self.places[index].local.lock().take().expect("one thread at a place")
+        // Made when a thread first takes the place, so that a queue need not look at places that were never used.
+        self.places[index].local.lock().take().unwrap_or_else(|| self.queue.local(index))
     }
 
     /// A thread's last act but its exit: its place can be another's.

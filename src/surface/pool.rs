@@ -203,3 +203,7 @@ impl<P: LockPolicy> fmt::Debug for ThreadPool<P> {
             .finish_non_exhaustive()
     }
 }
+
+// No panic leaves a pool half changed: user code never runs in the middle of a change of ours.
+impl<P: LockPolicy> std::panic::UnwindSafe for ThreadPool<P> {}
+impl<P: LockPolicy> std::panic::RefUnwindSafe for ThreadPool<P> {}

@@ -44,9 +44,6 @@ pub struct ShardedLocal {
     fairness: Fairness,
 }
 
-/// How many injected tasks a worker takes at once.
-const BATCH: usize = 16;
-
 impl Sharded {
     fn pop_own(&self, index: usize) -> Option<Task> {
         let shard = &self.shards[index];
@@ -62,32 +59,15 @@ impl Sharded {
         task
     }
 
-    /// The oldest injected task; more of them go to the worker's own deque, in an order that keeps theirs.
-    fn pop_injected(&self, index: Option<usize>) -> Option<Task> {
+    /// The oldest injected task. One at a time: a batch in the deque would be overtaken whenever these have their turn.
+    fn pop_injected(&self) -> Option<Task> {
         if self.injected.len() == 0 {
             return None;
         }
         let mut injected = self.injected.tasks.lock();
-        let first = injected.pop_front()?;
-        let Some(index) = index else {
-            self.injected.len.store(injected.len(), Relaxed);
-            return Some(first);
-        };
-        let shard = &self.shards[index];
-        // Both locks at once, so that no task is out of sight of `is_empty`. Order of the locks: injected, then own.
-        let mut own = shard.tasks.lock();
-        if own.is_empty() {
-            for _ in 1..BATCH {
-                let Some(task) = injected.pop_front() else { break };
-                match self.order {
-                    LocalOrder::Lifo => own.push_front(task),
-                    LocalOrder::Fifo => own.push_back(task),
-                }
-            }
-            shard.len.store(own.len(), Relaxed);
-        }
+        let task = injected.pop_front();
         self.injected.len.store(injected.len(), Relaxed);
-        Some(first)
+        task
     }
 
     /// The oldest task of another worker; up to half of its tasks go to the thief's own deque.
@@ -153,21 +133,21 @@ impl RunQueue for Sharded {
 
     fn find(&self, local: &ShardedLocal) -> Find {
         if local.fairness.injected_first()
-            && let Some(task) = self.pop_injected(Some(local.index))
+            && let Some(task) = self.pop_injected()
         {
             return Find::Task(task, Source::Injected);
         }
         if let Some(task) = self.pop_own(local.index) {
             return Find::Task(task, Source::Own);
         }
-        if let Some(task) = self.pop_injected(Some(local.index)) {
+        if let Some(task) = self.pop_injected() {
             return Find::Task(task, Source::Injected);
         }
         self.steal(Some(local.index))
     }
 
     fn take(&self) -> Find {
-        match self.pop_injected(None) {
+        match self.pop_injected() {
             Some(task) => Find::Task(task, Source::Injected),
             None => self.steal(None),
         }

@@ -105,7 +105,8 @@ impl RunQueue for Stealing {
         if let Some(task) = local.deque.pop() {
             return Find::Task(task, Source::Own);
         }
-        match settled(self.injector.steal_batch_and_pop(&local.deque), Source::Injected) {
+        // One at a time: a batch in the deque would be overtaken whenever the injector has its turn.
+        match settled(self.injector.steal(), Source::Injected) {
             Find::Empty => self.steal(Some(local)),
             Find::Retry => match self.steal(Some(local)) {
                 Find::Empty => Find::Retry,

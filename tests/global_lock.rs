@@ -1,0 +1,154 @@
+//! What `GlobalLock` promises beyond the common contract. Contract 116–121.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use lockgrain::{Builder, GlobalLock, TaskError, ThreadPool, WaitError, blocking};
+
+fn pool(workers: usize) -> ThreadPool<GlobalLock> {
+    Builder::new().max_workers(workers).switch_interval(Duration::from_millis(1)).build().unwrap()
+}
+
+#[test]
+fn no_two_bodies_overlap_outside_blocking() {
+    let pool = pool(4);
+    let inside = Arc::new(AtomicBool::new(false));
+    let handles: Vec<_> = (0..200)
+        .map(|n| {
+            let inside = inside.clone();
+            let section = move || {
+                assert!(!inside.swap(true, SeqCst));
+                thread::yield_now();
+                inside.store(false, SeqCst);
+            };
+            pool.submit_with(move |cx| {
+                section();
+                cx.blocking(|| {
+                    if n % 8 == 0 {
+                        thread::sleep(Duration::from_millis(1))
+                    }
+                });
+                section();
+                cx.checkpoint().unwrap();
+                section();
+            })
+        })
+        .collect();
+    for handle in handles {
+        handle.result().unwrap();
+    }
+}
+
+#[test]
+fn a_thread_from_outside_excludes_tasks() {
+    let pool = pool(2);
+    let (mut open, gate) = (None, mpsc::channel());
+    let queued = pool.lock(|_cx| {
+        open = Some(gate.0);
+        let queued = pool.submit(move || gate.1.recv().unwrap());
+        assert_eq!(queued.wait_timeout(Duration::from_millis(20)), Err(WaitError::WouldDeadlock));
+        assert!(!queued.is_running());
+        queued
+    });
+    open.unwrap().send(3).unwrap();
+    assert_eq!(queued.result().unwrap(), 3);
+}
+
+#[test]
+fn a_bare_wait_with_a_context_would_deadlock_and_one_in_blocking_does_not() {
+    let pool = pool(2);
+    let inner = pool.clone();
+    let outer = pool.submit_with(move |cx| {
+        let refused = inner.submit(|| 1).result();
+        (refused, cx.blocking(|| inner.submit(|| 2).result()))
+    });
+    let (refused, waited) = outer.result().unwrap();
+    assert!(matches!(refused, Err(TaskError::WouldDeadlock)));
+    assert_eq!(waited.unwrap(), 2);
+}
+
+#[test]
+fn a_checkpoint_lets_a_queued_task_run_after_the_switch_interval() {
+    let pool = pool(2);
+    let ran = Arc::new(AtomicBool::new(false));
+    let seen = ran.clone();
+    let busy = pool.submit_with(move |cx| {
+        while !seen.load(SeqCst) {
+            cx.checkpoint().unwrap();
+        }
+    });
+    pool.spawn(move || ran.store(true, SeqCst)).unwrap();
+    busy.result().unwrap();
+}
+
+#[test]
+fn a_returner_goes_before_queued_tasks() {
+    let pool = pool(1);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let (open, gate) = mpsc::channel::<()>();
+    let (away, is_away) = mpsc::channel();
+    let noted = order.clone();
+    let returner = pool.submit_with(move |cx| {
+        cx.blocking(|| {
+            away.send(()).unwrap();
+            gate.recv().unwrap();
+        });
+        noted.lock().unwrap().push("returner");
+    });
+    is_away.recv().unwrap();
+    let waits_before = pool.metrics().lock_waits;
+    let (release, hold) = mpsc::channel::<()>();
+    let holder = pool.submit(move || hold.recv().unwrap());
+    let noted = order.clone();
+    let queued = pool.submit(move || noted.lock().unwrap().push("queued"));
+    while !holder.is_running() {
+        thread::yield_now();
+    }
+    open.send(()).unwrap();
+    // The returner stands in line once it is counted.
+    while pool.metrics().lock_waits == waits_before {
+        thread::yield_now();
+    }
+    release.send(()).unwrap();
+    returner.result().unwrap();
+    queued.result().unwrap();
+    assert_eq!(*order.lock().unwrap(), ["returner", "queued"]);
+}
+
+#[test]
+fn a_panic_in_a_body_or_in_blocking_leaves_the_lock_usable() {
+    let pool = pool(2);
+    assert!(pool.submit(|| panic!("on purpose")).result().unwrap_err().is_panic());
+    assert!(pool.submit_with(|cx| cx.blocking(|| panic!("on purpose"))).result().unwrap_err().is_panic());
+    assert!(pool.submit(|| blocking(|| panic!("on purpose"))).result().unwrap_err().is_panic());
+    let outside = std::panic::catch_unwind(|| pool.lock(|_cx| panic!("on purpose")));
+    assert!(outside.is_err());
+    assert_eq!(pool.lock(|cx| cx.blocking(|| 5)), 5);
+    assert_eq!(pool.submit(|| 6).result().unwrap(), 6);
+}
+
+#[test]
+fn a_second_context_on_a_thread_is_refused() {
+    let pool = pool(1);
+    let again = std::panic::catch_unwind(|| pool.lock(|_cx| pool.lock(|_cx| ())));
+    assert!(again.is_err());
+    let inner = pool.clone();
+    let nested = pool.submit_with(move |cx| cx.blocking(|| inner.lock(|_cx| ())));
+    assert!(nested.result().unwrap_err().is_panic());
+    let inner = pool.clone();
+    assert_eq!(pool.submit(move || inner.lock(|_cx| 4)).result().unwrap(), 4, "a plain task has none yet");
+}
+
+#[test]
+fn tasks_that_wait_for_the_lock_can_be_cancelled() {
+    let pool = pool(2);
+    let runs = Arc::new(AtomicUsize::new(0));
+    pool.lock(|_cx| {
+        let counter = runs.clone();
+        assert!(pool.submit(move || counter.fetch_add(1, SeqCst)).cancel());
+    });
+    pool.shutdown();
+    assert_eq!(runs.load(SeqCst), 0);
+}
