@@ -6,7 +6,7 @@ use crate::task::state::State;
 use crate::task::{Identity, JoinRef, WaitError, Wake};
 
 /// How often a waiter looks before it parks: some 20 µs.
-const LOOKS: u32 = if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 0 } else { 200 };
+const LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 200 };
 
 /// Waits until the task has ended, or until `deadline`.
 ///

@@ -14,9 +14,9 @@ use crate::task::state::State;
 use crate::task::{Identity, Moment, Observer, Ran, Task, WaitError};
 
 /// How often a searching worker looks before it sleeps: some 20 µs.
-const LOOKS: u32 = if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 0 } else { 400 };
+const LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 100 };
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
-const MAX_DEPTH: u32 = if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 2 } else { 64 };
+const MAX_DEPTH: u32 = if cfg!(lockgrain_loom) { 2 } else { 64 };
 
 pub(super) struct Worker<P: LockPolicy> {
     pub(super) core: Arc<Core<P>>,

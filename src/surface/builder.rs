@@ -45,7 +45,7 @@ impl<P: LockPolicy> Builder<P> {
     pub fn new() -> Self {
         Self {
             max_workers: None,
-            max_spares: if cfg!(any(lockgrain_loom, lockgrain_shuttle)) { 0 } else { 256 },
+            max_spares: if cfg!(lockgrain_loom) { 0 } else { 256 },
             thread_name: None,
             stack_size: None,
             order: LocalOrder::default(),

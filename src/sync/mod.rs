@@ -1,8 +1,8 @@
-//! The one place that names the primitives of std, parking_lot, loom and shuttle.
+//! The one place that names the primitives of std, parking_lot and loom.
 //!
 //! Everything above this module is written against these names, so the code that ships is the code that
-//! the model checkers explore. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` and
-//! `--cfg lockgrain_shuttle` map the same names to those tools. Imports nothing of this crate.
+//! the model checker explores. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` maps the same
+//! names to loom. Imports nothing of this crate.
 
 #[cfg(not(lockgrain_loom))]
 mod plain;
