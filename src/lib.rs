@@ -40,6 +40,13 @@ pub mod gate {
     pub use crate::policy::gate::{Entrant, ExclusiveGate, Gate, GlobalGate, OpenGate};
 }
 
+/// A worker's own deque in [`run_queue::Stealing`]: the trait and the crate's deques.
+pub mod deque {
+    #[cfg(not(lockgrain_loom))]
+    pub use crate::policy::deque::Crossbeam;
+    pub use crate::policy::deque::{ChaseLev, ChaseLevStealer, Deque, Steal};
+}
+
 /// Where ready tasks wait: the trait and the crate's queues.
 pub mod run_queue {
     pub use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Source, Stealing};

@@ -1,8 +1,8 @@
-//! The contract, stamped for every policy, a foreign one too, and for 1, 2 and 4 workers.
+//! The contract, stamped for every policy, two foreign ones too, and for 1, 2 and 4 workers.
 
 mod suite;
 
-use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, gate, run_queue};
+use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, deque, gate, run_queue};
 
 /// A user's policy: the global gate over lock-free deques.
 struct Mixed;
@@ -13,12 +13,22 @@ impl LockPolicy for Mixed {
     type Gate = gate::GlobalGate;
 }
 
+/// A user's policy: lock-free, over the other deque.
+struct OverCrossbeam;
+
+impl LockPolicy for OverCrossbeam {
+    const NAME: &'static str = "crossbeam";
+    type Queue = run_queue::Stealing<deque::Crossbeam>;
+    type Gate = gate::OpenGate;
+}
+
 macro_rules! stamp {
     ($($module:ident: $($case:ident),+ $(,)?;)+) => {
         stamp!(@policy global GlobalLock; $($module: $($case),+;)+);
         stamp!(@policy fine FineGrained; $($module: $($case),+;)+);
         stamp!(@policy lock_free LockFree; $($module: $($case),+;)+);
         stamp!(@policy mixed Mixed; $($module: $($case),+;)+);
+        stamp!(@policy crossbeam OverCrossbeam; $($module: $($case),+;)+);
     };
     (@policy $name:ident $policy:ty; $($module:ident: $($case:ident),+;)+) => {
         mod $name {

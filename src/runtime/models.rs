@@ -2,7 +2,7 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, check};
-use crate::{Builder, FineGrained, GlobalLock, LockPolicy, TaskError, ThreadPool};
+use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool};
 
 fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
     Builder::new().max_workers(workers).build().unwrap()
@@ -86,4 +86,5 @@ macro_rules! under {
 under! {
     global: GlobalLock;
     fine: FineGrained;
+    lock_free: LockFree;
 }

@@ -114,7 +114,8 @@ pub(crate) mod atomic {
     atomic!(AtomicBool, bool);
     atomic!(AtomicU32, u32, swap, fetch_add, fetch_or, fetch_and);
     atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or);
-    atomic!(AtomicUsize, usize, fetch_max);
+    atomic!(AtomicUsize, usize, fetch_add, fetch_max);
+    atomic!(AtomicIsize, isize);
 
     pub(crate) struct AtomicPtr<T> {
         inner: ::loom::sync::atomic::AtomicPtr<T>,
@@ -134,6 +135,11 @@ pub(crate) mod atomic {
         pub(crate) fn store(&self, value: *mut T, order: Ordering) {
             self.branch.notify_one();
             self.inner.store(value, order);
+        }
+
+        pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
+            self.branch.notify_one();
+            self.inner.swap(value, order)
         }
 
         pub(crate) fn compare_exchange(

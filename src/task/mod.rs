@@ -19,5 +19,6 @@ pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub use header::Task;
 pub(crate) use header::{Identity, Moment, Observer, Ran};
 pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, quietly, refused};
+pub(crate) use link::Link;
 pub(crate) use list::TaskList;
 pub use state::TaskState;

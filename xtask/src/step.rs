@@ -41,6 +41,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("tests", "test --quiet --workspace", &[]),
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
+        cargo("benches build", "bench --quiet --workspace --no-run", &[]),
         models(),
         mutants(),
         example(),

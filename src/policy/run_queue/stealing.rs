@@ -1,47 +1,47 @@
-//! Lock-free: an injector and a Chase–Lev deque a worker, crossbeam's.
+//! Lock-free: an injector, and a work-stealing deque a worker.
 
-use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
-use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
+use super::{Fairness, Find, QueueConfig, RunQueue, Source};
+use crate::policy::deque::{ChaseLev, Deque, Steal};
+use crate::policy::injector::{Injector, Taken};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::task::Task;
 
-/// The run queue of [`LockFree`](crate::LockFree): `crossbeam-deque`'s injector, and its Chase–Lev deque for each worker
-/// (Chase and Lev, "Dynamic circular work-stealing deque", SPAA 2005, with the orderings of Lê et al., PPoPP 2013).
-#[derive(Debug)]
-pub struct Stealing {
-    injector: Injector<Task>,
-    stealers: Box<[CachePadded<Stealer<Task>>]>,
+/// The run queue of [`LockFree`](crate::LockFree): a queue of injected tasks chained through themselves, and a deque `D` for
+/// each worker, from which the others steal.
+pub struct Stealing<D: Deque = ChaseLev> {
+    injector: Injector,
+    stealers: Box<[CachePadded<D::Stealer>]>,
     /// The owners' halves, until their workers ask for them.
-    owners: Mutex<Vec<Option<Worker<Task>>>>,
+    owners: Mutex<Vec<Option<D>>>,
     /// Deques from here on were never used.
     used: AtomicUsize,
 }
 
 /// A worker's part of [`Stealing`].
 #[derive(Debug)]
-pub struct StealingLocal {
+pub struct StealingLocal<D> {
     index: usize,
-    deque: Worker<Task>,
+    deque: D,
     fairness: Fairness,
 }
 
-fn settled(steal: Steal<Task>, source: Source) -> Find {
-    match steal {
-        Steal::Success(task) => Find::Task(task, source),
-        Steal::Empty => Find::Empty,
-        Steal::Retry => Find::Retry,
-    }
-}
-
-impl Stealing {
-    fn used(&self) -> &[CachePadded<Stealer<Task>>] {
+impl<D: Deque> Stealing<D> {
+    fn used(&self) -> &[CachePadded<D::Stealer>] {
         &self.stealers[..self.used.load(Relaxed)]
     }
 
-    fn steal(&self, thief: Option<&StealingLocal>) -> Find {
+    fn pop_injected(&self) -> Find {
+        match self.injector.pop() {
+            Ok(task) => Find::Task(task, Source::Injected),
+            Err(Taken::Retry) => Find::Retry,
+            Err(_) => Find::Empty,
+        }
+    }
+
+    fn steal(&self, thief: Option<&StealingLocal<D>>) -> Find {
         let stealers = self.used();
         let start = thief.map_or(0, |local| local.index + 1);
         let mut retry = false;
@@ -49,29 +49,37 @@ impl Stealing {
             let victim = (start + step) % stealers.len();
             let stolen = match thief {
                 Some(local) if local.index == victim => continue,
-                Some(local) => stealers[victim].steal_batch_and_pop(&local.deque),
-                None => stealers[victim].steal(),
+                Some(local) => local.deque.steal_half(&stealers[victim]),
+                None => D::steal(&stealers[victim]),
             };
-            match settled(stolen, Source::Stolen) {
-                Find::Empty => {}
-                Find::Retry => retry = true,
-                found => return found,
+            match stolen {
+                Steal::Task(task) => return Find::Task(task, Source::Stolen),
+                Steal::Retry => retry = true,
+                Steal::Empty => {}
             }
         }
         if retry { Find::Retry } else { Find::Empty }
     }
+
+    /// What is injected, else what can be stolen; for a worker without tasks of its own.
+    fn find_elsewhere(&self, thief: Option<&StealingLocal<D>>) -> Find {
+        // One at a time: a batch in the deque would be overtaken whenever the injector has its turn.
+        match self.pop_injected() {
+            Find::Empty => self.steal(thief),
+            Find::Retry => match self.steal(thief) {
+                Find::Empty => Find::Retry,
+                other => other,
+            },
+            found => found,
+        }
+    }
 }
 
-impl RunQueue for Stealing {
-    type Local = StealingLocal;
+impl<D: Deque> RunQueue for Stealing<D> {
+    type Local = StealingLocal<D>;
 
     fn new(config: &QueueConfig) -> Self {
-        let owners: Vec<_> = (0..config.locals)
-            .map(|_| match config.order {
-                LocalOrder::Lifo => Worker::new_lifo(),
-                LocalOrder::Fifo => Worker::new_fifo(),
-            })
-            .collect();
+        let owners: Vec<_> = (0..config.locals).map(|_| D::new(config.order)).collect();
         Self {
             injector: Injector::new(),
             stealers: owners.iter().map(|owner| CachePadded::new(owner.stealer())).collect(),
@@ -80,54 +88,50 @@ impl RunQueue for Stealing {
         }
     }
 
-    fn local(&self, index: usize) -> StealingLocal {
+    fn local(&self, index: usize) -> StealingLocal<D> {
         let deque = self.owners.lock()[index].take().expect("a local is asked for once an index");
         self.used.fetch_max(index + 1, Relaxed);
         StealingLocal { index, deque, fairness: Fairness::default() }
     }
 
+    #[inline]
     fn inject(&self, task: Task) {
         self.injector.push(task);
     }
 
     #[inline]
-    fn push(&self, local: &StealingLocal, task: Task) {
+    fn push(&self, local: &StealingLocal<D>, task: Task) {
         local.deque.push(task);
     }
 
     #[inline]
-    fn find(&self, local: &StealingLocal) -> Find {
+    fn find(&self, local: &StealingLocal<D>) -> Find {
         if local.fairness.injected_first()
-            && let Steal::Success(task) = self.injector.steal()
+            && let Ok(task) = self.injector.pop()
         {
             return Find::Task(task, Source::Injected);
         }
-        if let Some(task) = local.deque.pop() {
-            return Find::Task(task, Source::Own);
-        }
-        // One at a time: a batch in the deque would be overtaken whenever the injector has its turn.
-        match settled(self.injector.steal(), Source::Injected) {
-            Find::Empty => self.steal(Some(local)),
-            Find::Retry => match self.steal(Some(local)) {
-                Find::Empty => Find::Retry,
-                other => other,
-            },
-            found => found,
+        match local.deque.pop() {
+            Some(task) => Find::Task(task, Source::Own),
+            None => self.find_elsewhere(Some(local)),
         }
     }
 
     fn take(&self) -> Find {
-        match settled(self.injector.steal(), Source::Injected) {
-            Find::Empty => self.steal(None),
-            other => other,
-        }
+        self.find_elsewhere(None)
     }
 
     fn is_empty(&self) -> bool {
-        self.injector.is_empty() && self.used().iter().all(|deque| deque.is_empty())
+        self.injector.is_empty() && self.used().iter().all(|deque| D::is_empty(deque))
     }
 
     fn len(&self) -> usize {
-        self.injector.len() + self.used().iter().map(|deque| deque.len()).sum::<usize>()
+        self.injector.len() + self.used().iter().map(|deque| D::len(deque)).sum::<usize>()
+    }
+}
+
+impl<D: Deque> std::fmt::Debug for Stealing<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stealing").field("len", &self.len()).finish_non_exhaustive()
     }
 }

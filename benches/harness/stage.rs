@@ -1,0 +1,172 @@
+//! The workloads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::Executor;
+
+/// What is measured; the time is a task's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// One thread outside spawns small tasks, then waits for the last.
+    Spawn,
+    /// One thread outside submits tasks, then takes all results.
+    Submit,
+    /// Four threads outside spawn at once.
+    Producers,
+    /// A binary tree of tasks, each of which spawns its two children.
+    FanOut,
+    /// Each task spawns the next one.
+    Chain,
+    /// Submit one task and wait for its result, again and again.
+    RoundTrip,
+    /// The same after a pause in which the workers have gone to sleep.
+    Wake,
+}
+
+impl Workload {
+    pub const ALL: [Self; 7] =
+        [Self::Spawn, Self::Submit, Self::Producers, Self::FanOut, Self::Chain, Self::RoundTrip, Self::Wake];
+
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spawn => "spawn",
+            Self::Submit => "submit",
+            Self::Producers => "producers",
+            Self::FanOut => "fan-out",
+            Self::Chain => "chain",
+            Self::RoundTrip => "round-trip",
+            Self::Wake => "wake",
+        }
+    }
+
+    /// How many tasks one measurement runs.
+    pub fn tasks(self) -> u64 {
+        match self {
+            Self::Spawn | Self::Producers => 200_000,
+            Self::Submit => 100_000,
+            Self::FanOut => (1 << 20) - 1,
+            Self::Chain => 200_000,
+            Self::RoundTrip => 2_000,
+            Self::Wake => 50,
+        }
+    }
+}
+
+/// A pool with its name, ready to run workloads.
+pub trait Peer {
+    fn name(&self) -> &'static str;
+    /// Runs the workload's tasks once; the time of all.
+    fn run(&self, workload: Workload) -> Duration;
+}
+
+/// A pool and what its tasks report to. It lives as long as the process, so that tasks can refer to it at no cost.
+pub(crate) struct Stage<E> {
+    pool: E,
+    left: AtomicU64,
+    waiter: Mutex<Option<Thread>>,
+}
+
+impl<E: Executor> Stage<E> {
+    pub(crate) fn new(workers: usize) -> &'static Self {
+        Box::leak(Box::new(Self { pool: E::start(workers), left: AtomicU64::new(0), waiter: Mutex::new(None) }))
+    }
+
+    fn done(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(waiter) = self.waiter.lock().take()
+        {
+            waiter.unpark();
+        }
+    }
+
+    /// The time from before `start` until `done` has been called `calls` times.
+    fn until_done(&'static self, calls: u64, start: impl FnOnce()) -> Duration {
+        *self.waiter.lock() = Some(thread::current());
+        self.left.store(calls, Ordering::Release);
+        let begun = Instant::now();
+        start();
+        while self.left.load(Ordering::Acquire) > 0 {
+            thread::park();
+        }
+        begun.elapsed()
+    }
+
+    fn spawn_many(&'static self, tasks: u64) {
+        for _ in 0..tasks {
+            self.pool.spawn(move || self.done());
+        }
+    }
+
+    /// A tree of `2^(height + 1) - 1` tasks, of which the leaves report.
+    fn fan_out(&'static self, height: u32) {
+        if height == 0 {
+            return self.done();
+        }
+        for _ in 0..2 {
+            self.pool.spawn(move || self.fan_out(height - 1));
+        }
+    }
+
+    fn chain(&'static self, left: u64) {
+        match left {
+            0 => self.done(),
+            _ => self.pool.spawn(move || self.chain(left - 1)),
+        }
+    }
+
+    fn round_trip(&'static self, number: u64) {
+        assert_eq!(E::result(&self.pool, self.pool.submit(move || number + 1)), number + 1);
+    }
+}
+
+impl<E: Executor> Peer for &'static Stage<E> {
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn run(&self, workload: Workload) -> Duration {
+        let stage = *self;
+        let tasks = workload.tasks();
+        match workload {
+            Workload::Spawn => stage.until_done(tasks, || stage.spawn_many(tasks)),
+            Workload::Submit => {
+                let mut handles = Vec::with_capacity(tasks as usize);
+                let begun = Instant::now();
+                handles.extend((0..tasks).map(|number| stage.pool.submit(move || number)));
+                let sum: u64 = handles.into_iter().map(|handle| E::result(&stage.pool, handle)).sum();
+                assert_eq!(sum, tasks * (tasks - 1) / 2);
+                begun.elapsed()
+            }
+            Workload::Producers => stage.until_done(tasks, || {
+                thread::scope(|scope| {
+                    for _ in 0..4 {
+                        scope.spawn(|| stage.spawn_many(tasks / 4));
+                    }
+                });
+            }),
+            Workload::FanOut => {
+                let leaves = tasks.div_ceil(2);
+                stage.until_done(leaves, || stage.pool.spawn(move || stage.fan_out(leaves.ilog2())))
+            }
+            Workload::Chain => stage.until_done(1, || stage.pool.spawn(move || stage.chain(tasks - 1))),
+            Workload::RoundTrip => {
+                let begun = Instant::now();
+                (0..tasks).for_each(|number| stage.round_trip(number));
+                begun.elapsed()
+            }
+            Workload::Wake => (0..tasks)
+                .map(|number| {
+                    thread::sleep(Duration::from_millis(1));
+                    let begun = Instant::now();
+                    stage.round_trip(number);
+                    begun.elapsed()
+                })
+                .sum(),
+        }
+    }
+}

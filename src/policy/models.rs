@@ -1,0 +1,150 @@
+//! Models of the injector and of each run queue.
+
+use std::ptr::NonNull;
+
+use super::injector::{Injector, Taken};
+use super::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Stealing};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::{Arc, UnsafeCell, check, hint};
+use crate::task::{Link, Moment, detached};
+
+#[repr(C)]
+struct Entry {
+    link: Link,
+    number: UnsafeCell<usize>,
+}
+
+struct Entries(Vec<Entry>);
+
+// SAFETY: the cells are touched by whoever has the entry, which is what loom checks.
+unsafe impl Send for Entries {}
+// SAFETY: as above.
+unsafe impl Sync for Entries {}
+
+impl Entries {
+    fn push(&self, injector: &Injector, index: usize) {
+        self.0[index].number.with_mut(|number| {
+            // SAFETY: not pushed yet.
+            unsafe { *number = index };
+        });
+        injector.push_link(NonNull::from(&self.0[index].link));
+    }
+
+    fn pop(injector: &Injector) -> Option<usize> {
+        loop {
+            match injector.pop_link() {
+                Taken::Entry(link) => {
+                    // SAFETY: the link is the first field of an entry.
+                    let entry = unsafe { link.cast::<Entry>().as_ref() };
+                    return Some(entry.number.with_mut(|number| {
+                        // SAFETY: checked by loom.
+                        let seen = unsafe { *number };
+                        // SAFETY: as above.
+                        unsafe { *number = usize::MAX };
+                        seen
+                    }));
+                }
+                Taken::Empty => return None,
+                Taken::Retry => hint::spin_loop(),
+            }
+        }
+    }
+}
+
+fn injected(entries: usize) -> (Arc<Entries>, Arc<Injector>) {
+    let new = |_| Entry { link: Link::new(), number: UnsafeCell::new(usize::MAX) };
+    (Arc::new(Entries((0..entries).map(new).collect())), Arc::new(Injector::new()))
+}
+
+#[test]
+fn injected_entries_come_out_once_and_in_the_order_of_each_producer() {
+    check(Some(2), || {
+        let (entries, injector) = injected(4);
+        let producers: Vec<_> = [[0, 1], [2, 3]]
+            .map(|mine| {
+                let (entries, injector) = (entries.clone(), injector.clone());
+                loom::thread::spawn(move || mine.map(|index| entries.push(&injector, index)))
+            })
+            .into();
+        let mut seen: Vec<_> = std::iter::from_fn(|| Entries::pop(&injector)).collect();
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        seen.extend(std::iter::from_fn(|| Entries::pop(&injector)));
+        let place = |index| seen.iter().position(|&other| other == index).expect("an entry was lost");
+        assert_eq!(seen.len(), 4);
+        assert!(place(0) < place(1) && place(2) < place(3), "{seen:?}");
+    });
+}
+
+#[test]
+fn two_consumers_take_each_injected_entry_once() {
+    check(Some(3), || {
+        let (entries, injector) = injected(2);
+        entries.push(&injector, 0);
+        let other = {
+            let injector = injector.clone();
+            loom::thread::spawn(move || Entries::pop(&injector))
+        };
+        entries.push(&injector, 1);
+        let mut seen: Vec<_> = std::iter::from_fn(|| Entries::pop(&injector)).collect();
+        seen.extend(other.join().unwrap());
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1]);
+    });
+}
+
+/// One worker pushes two tasks and takes what it finds, another takes what it finds, and a task is injected from outside:
+/// each runs once, whoever gets it.
+fn each_task_comes_out_once<Q: RunQueue>() {
+    check(Some(2), || {
+        let queue = Arc::new(Q::new(&QueueConfig { locals: 2, order: LocalOrder::Lifo }));
+        let runs: [Arc<AtomicU32>; 3] = std::array::from_fn(|_| Arc::new(AtomicU32::new(0)));
+        let task = |index: usize| {
+            let runs = runs[index].clone();
+            detached(move || {
+                runs.fetch_add(1, Relaxed);
+            })
+        };
+        let (local, other) = (queue.local(0), queue.local(1));
+        let thief = {
+            let queue = queue.clone();
+            loom::thread::spawn(move || {
+                run(queue.find(&other));
+                run(queue.find(&other));
+                other
+            })
+        };
+        queue.push(&local, task(0));
+        queue.push(&local, task(1));
+        queue.inject(task(2));
+        run(queue.find(&local));
+        let other = thief.join().unwrap();
+        while !queue.is_empty() {
+            // Alone now: what `is_empty` says is there must come out, with any local.
+            assert!(run(queue.find(&other)), "not empty, and nothing found");
+        }
+        assert!(runs.iter().all(|runs| runs.load(Relaxed) == 1));
+    });
+}
+
+fn run(found: Find) -> bool {
+    let Find::Task(task, _) = found else { return false };
+    let _ran = task.run(&mut |_: Moment| ());
+    true
+}
+
+#[test]
+fn shared_gives_each_task_once() {
+    each_task_comes_out_once::<Shared>();
+}
+
+#[test]
+fn sharded_gives_each_task_once() {
+    each_task_comes_out_once::<Sharded>();
+}
+
+#[test]
+fn stealing_gives_each_task_once() {
+    each_task_comes_out_once::<Stealing>();
+}
