@@ -89,7 +89,8 @@ impl Injector {
     }
 
     pub(super) fn pop_link(&self) -> Taken {
-        if self.is_empty() {
+        // `head` first: to read the tail takes its line away from the producers.
+        if self.front.head.load(Relaxed).is_null() && self.is_empty() {
             return Taken::Empty;
         }
         let Some(_turn) = self.front.consumer.try_lock() else { return Taken::Retry };

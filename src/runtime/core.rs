@@ -140,17 +140,21 @@ impl<P: LockPolicy> Core<P> {
     /// Queues an accepted task and sees to it that somebody finds it.
     #[inline]
     pub(crate) fn push(self: &Arc<Self>, task: Task) {
-        current::frames(|mut frames| match frames.find(|frame| frame.pool == self.id).and_then(Self::worker) {
-            Some(worker) => self.queue.push(&worker.local, task),
-            None => self.queue.inject(task),
+        let by_worker = current::frames(|mut frames| {
+            let worker = frames.find(|frame| frame.pool == self.id).and_then(Self::worker);
+            match worker {
+                Some(worker) => self.queue.push(&worker.local, task),
+                None => self.queue.inject(task),
+            }
+            worker.is_some()
         });
-        self.notify();
+        self.settle(self.idle.notify(by_worker));
     }
 
     /// To be called after work has been made visible.
     #[inline]
     pub(crate) fn notify(self: &Arc<Self>) {
-        self.settle(self.idle.notify());
+        self.settle(self.idle.notify(true));
     }
 
     /// Has a worker stand in line at the gate for a queued task.

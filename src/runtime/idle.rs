@@ -2,7 +2,7 @@
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
-use crate::sync::mutant;
+use crate::sync::{hint, mutant};
 
 /// Counters of a pool's threads and its phase, in one word so that each decision is one atomic step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ const THREADS: u64 = 1 << 45;
 const FIELD: u64 = (1 << 15) - 1;
 const DRAINING: u64 = 1 << 60;
 const STOPPED: u64 = 1 << 61;
+
+/// How often a submitter looks at the word before it wakes somebody while others are active: some 200 ns.
+const GLANCES: u32 = if cfg!(lockgrain_loom) { 0 } else { 8 };
 
 /// More threads than this don't fit the counters.
 pub(crate) const MAX_THREADS: usize = FIELD as usize - 1;
@@ -96,19 +99,32 @@ impl Idle {
         Word(self.word.load(Relaxed)).active() > self.target
     }
 
-    /// To be called after work has been made visible.
+    /// To be called after work has been made visible. `by_worker`: by an active thread of the pool.
     #[inline]
-    pub(super) fn notify(&self) -> Notify {
+    pub(super) fn notify(&self, by_worker: bool) -> Notify {
         // Pairs with the fences in `sleep`, `block` and `stop_searching`: either this load sees that nobody is left to find
         // the work, or their look at the queue sees the work.
         if !mutant("idle_notify_no_fence") {
             fence(SeqCst);
         }
         let word = Word(self.word.load(Relaxed));
-        if word.searching() > 0 || word.active() >= self.target {
+        if self.is_enough(word) {
             return Notify::Enough;
         }
+        // A worker that has just run a small task is about to search: waking another takes far longer than to wait for that.
+        if word.active() > usize::from(by_worker) {
+            for _ in 0..GLANCES {
+                hint::spin_loop();
+                if self.is_enough(Word(self.word.load(Relaxed))) {
+                    return Notify::Enough;
+                }
+            }
+        }
         self.notify_slow(false)
+    }
+
+    fn is_enough(&self, word: Word) -> bool {
+        word.searching() > 0 || word.active() >= self.target
     }
 
     /// As `notify`, also when as many threads are active as may be: one more comes to stand in line at the gate.

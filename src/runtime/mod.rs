@@ -8,6 +8,7 @@ mod idle;
 mod metrics;
 #[cfg(all(test, lockgrain_loom))]
 mod models;
+mod patience;
 mod wait;
 mod worker;
 

@@ -1,12 +1,12 @@
 //! Waiting for a task, from a thread outside or from inside another task.
 
 use super::current::{self, Frame, Kind};
-use crate::sync::{Arc, Instant, Mutex, Parker, hint};
+use super::patience::Patience;
+use crate::sync::{Arc, Instant, Mutex, Parker, local};
 use crate::task::state::State;
 use crate::task::{Identity, JoinRef, WaitError, Wake};
 
-/// How often a waiter looks before it parks: some 20 µs.
-const LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 200 };
+local! { static PATIENCE: Patience = Patience::new(); }
 
 /// Waits until the task has ended, or until `deadline`.
 ///
@@ -53,13 +53,9 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
 }
 
 fn park<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError> {
-    for _ in 0..LOOKS {
-        if join.snapshot().is_terminal() {
-            return Ok(());
-        }
-        for _ in 0..8 {
-            hint::spin_loop();
-        }
+    // Without the thread's locals, in a destructor of one, it parks at once.
+    if PATIENCE.try_with(|patience| patience.look(|| join.snapshot().is_terminal())).unwrap_or(false) {
+        return Ok(());
     }
     let parker = Arc::new(Parker::new());
     let wake = Wake::Thread(parker.clone());

@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::Core;
 use super::current::{Frame, Kind};
+use super::patience::Patience;
 use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
@@ -13,8 +14,8 @@ use crate::sync::{Arc, Instant, hint};
 use crate::task::state::State;
 use crate::task::{Identity, Moment, Observer, Ran, Task, WaitError};
 
-/// How often a searching worker looks before it sleeps: some 20 µs.
-const LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 100 };
+/// Attempts in a row to find a task before others get this core.
+const RETRIES: u32 = 16;
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if cfg!(lockgrain_loom) { 2 } else { 64 };
 
@@ -27,6 +28,7 @@ pub(super) struct Worker<P: LockPolicy> {
     /// Whether this worker is counted as searching.
     searching: Cell<bool>,
     depth: Cell<u32>,
+    patience: Patience,
 }
 
 /// What a wait or a blocking region asks of the worker below it, whatever its policy.
@@ -56,6 +58,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         // Whoever starts a thread counts it so.
         searching: Cell::new(true),
         depth: Cell::new(0),
+        patience: Patience::new(),
         core,
     };
     let blockable: *const dyn Blockable = &raw const worker;
@@ -71,6 +74,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
 impl<P: LockPolicy> Worker<P> {
     fn run(&self, frame: &Frame) {
         let core = &*self.core;
+        let mut retries = 0;
         loop {
             if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
                 core.gate.enter(Entrant::Ordinary);
@@ -80,6 +84,7 @@ impl<P: LockPolicy> Worker<P> {
                 if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
             match found {
                 Find::Task(task, source) => {
+                    retries = 0;
                     if source == Source::Stolen {
                         core.counters[self.index].stolen.add_owned(1);
                     }
@@ -96,7 +101,11 @@ impl<P: LockPolicy> Worker<P> {
                         self.sleep();
                     }
                 }
-                Find::Retry => hint::spin_loop(),
+                Find::Retry => {
+                    // Whoever is in the way may wait for this core.
+                    retries += 1;
+                    if retries < RETRIES { hint::spin_loop() } else { hint::yield_now() }
+                }
                 Find::Empty => {
                     self.leave_gate();
                     if self.look() {
@@ -156,18 +165,10 @@ impl<P: LockPolicy> Worker<P> {
             }
             self.searching.set(true);
         }
-        for _ in 0..LOOKS {
-            if !core.queue.is_empty() {
-                return true;
-            }
-            if core.is_draining() {
-                return false;
-            }
-            for _ in 0..8 {
-                hint::spin_loop();
-            }
-        }
-        !core.queue.is_empty()
+        let stop = || !core.queue.is_empty() || core.is_draining();
+        // Another active worker may spawn at any moment, and to be woken by it costs it more than this look costs here.
+        let stopped = if core.idle.load().active() > 1 { Patience::look_long(stop) } else { self.patience.look(stop) };
+        stopped && !core.queue.is_empty()
     }
 
     /// Sleeps until woken for work; false if the thread has been idle for so long that it should end.

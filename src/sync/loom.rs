@@ -26,6 +26,8 @@ pub(crate) mod hint {
     pub(crate) fn spin_loop() {
         ::loom::thread::yield_now();
     }
+
+    pub(crate) use ::loom::thread::yield_now;
 }
 
 pub(crate) mod thread {

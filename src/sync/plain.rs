@@ -24,6 +24,7 @@ pub(crate) mod deque {
 
 pub(crate) mod hint {
     pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::thread::yield_now;
 }
 
 pub(crate) mod thread {

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use super::error::TaskError;
 use super::header::{Header, Moment, Observer, Ran, Task, VTable};
 use super::joinable::drop_quietly;
+use super::memory;
 
 #[repr(C)]
 struct Detached<F> {
@@ -19,9 +20,11 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
     /// # Safety
     /// `header` is that of a `Detached<F>`, and the caller gives up its reference.
     unsafe fn run(header: NonNull<Header>, observe: Observer<'_>) -> Ran {
-        // SAFETY: made by `Box::into_raw` in `detached`, with this `F`; the only reference.
-        let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
-        let Self { closure, .. } = *task;
+        let task = header.cast::<Self>();
+        // SAFETY: made in `detached` with this `F`; the only reference, and the closure is not read again.
+        let Self { closure, .. } = unsafe { task.read() };
+        // SAFETY: as above, and moved out. Freed before it runs, so that what it spawns finds warm memory.
+        unsafe { memory::release(task) };
         observe(Moment::Begins);
         let ran = catch_unwind(AssertUnwindSafe(closure));
         observe(Moment::Ended { panicked: ran.is_err() });
@@ -34,16 +37,18 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
     /// # Safety
     /// As for `run`.
     unsafe fn discard(header: NonNull<Header>, _why: TaskError) -> bool {
+        let task = header.cast::<Self>();
         // SAFETY: as in `run`.
-        let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
-        drop_quietly(task);
+        let Self { closure, .. } = unsafe { task.read() };
+        // SAFETY: as in `run`.
+        unsafe { memory::release(task) };
+        drop_quietly(closure);
         true
     }
 }
 
 pub(crate) fn detached<F: FnOnce() + Send + 'static>(closure: F) -> Task {
-    let task = Box::new(Detached { header: Header::new(&Detached::<F>::VTABLE), closure });
-    let header = NonNull::from(Box::leak(task)).cast();
+    let header = memory::allocate(Detached { header: Header::new(&Detached::<F>::VTABLE), closure }).cast();
     // SAFETY: just made; this is its one reference.
     unsafe { Task::from_header(header) }
 }

@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 
 use super::error::{Panic, PanicPayload, TaskError};
 use super::header::{Header, Identity, JoinVTable, Moment, Observer, Ran, Task, VTable};
+use super::memory;
 use super::state::{Published, Snapshot, State};
 pub(crate) use super::waiters::Wake;
 use super::waiters::{Callback, Waiters};
@@ -79,14 +80,14 @@ where
     };
 
     fn allocate(state: State, pool: u32, slot: Slot<F, T>) -> NonNull<Header> {
-        let task = Box::new(Self {
+        let task = memory::allocate(Self {
             joined: Joined {
                 head: JoinHead { header: Header::new(&Self::VTABLE), state, pool },
                 waiters: AtomicPtr::new(ptr::null_mut()),
             },
             slot: UnsafeCell::new(slot),
         });
-        NonNull::from(Box::leak(task)).cast()
+        task.cast()
     }
 
     /// # Safety
@@ -166,19 +167,20 @@ where
     /// # Safety
     /// `header` is that of a terminal `Joinable<F, T>` to which the caller has the last reference.
     unsafe fn free(header: NonNull<Header>) {
-        // SAFETY: made by `Box::leak` in `allocate`, and nobody else refers to it.
-        let task = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
         // Relaxed: the release of the last reference acquired everything.
-        let waiters = task.joined.waiters.load(Ordering::Relaxed);
-        if let Some(waiters) = NonNull::new(waiters) {
+        let waiters = NonNull::new(this.joined.waiters.load(Ordering::Relaxed));
+        // SAFETY: terminal and not taken: the output is alive, and this is its last use.
+        let read = || this.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<Result<T, TaskError>>()) });
+        let output = (!this.state().load().is_taken()).then(read);
+        // SAFETY: made by `allocate`, and nobody else refers to it.
+        unsafe { memory::release(header.cast::<Self>()) };
+        if let Some(waiters) = waiters {
             // SAFETY: made by `Box::into_raw` in `JoinRef::waiters`.
             drop_quietly(unsafe { Box::from_raw(waiters.as_ptr()) });
         }
-        if !task.state().load().is_taken() {
-            // SAFETY: terminal and not taken: the output is alive, and this is its last use.
-            let output = task.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<Result<T, TaskError>>()) });
-            drop_quietly(output);
-        }
+        drop_quietly(output);
     }
 
     fn state(&self) -> &State {

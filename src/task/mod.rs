@@ -9,6 +9,7 @@ mod header;
 mod joinable;
 mod link;
 mod list;
+mod memory;
 #[cfg(all(test, lockgrain_loom))]
 mod models;
 pub(crate) mod state;

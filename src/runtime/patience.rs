@@ -1,0 +1,95 @@
+//! How long a thread looks before it sleeps: as long as looking has paid lately.
+
+use std::cell::Cell;
+
+use crate::sync::hint;
+
+/// Looks of a thread whose looking never pays, and of one whose looking does. Time stands still in a model.
+const LEAST: u32 = if cfg!(lockgrain_loom) { 0 } else { 5 };
+const MOST: u32 = if cfg!(lockgrain_loom) { 0 } else { 45 };
+/// So many looks come in quick succession, some 200 ns apart. Later ones let other threads of this core go first: some 600 ns.
+const QUICK: u32 = 5;
+/// Every so often it looks for long although it did not pay, as times change.
+const PROBE: u32 = 16;
+
+/// One thread's memory of how its looking went.
+#[derive(Debug)]
+pub(super) struct Patience {
+    looks: Cell<u32>,
+    missed: Cell<u32>,
+}
+
+impl Patience {
+    pub(super) const fn new() -> Self {
+        Self { looks: Cell::new(MOST), missed: Cell::new(0) }
+    }
+
+    /// Looks for `there` until it holds, or until this thread's patience is at its end: then false.
+    pub(super) fn look(&self, mut there: impl FnMut() -> bool) -> bool {
+        if there() {
+            return true;
+        }
+        let probe = self.missed.get() % PROBE == PROBE - 1;
+        let looks = if probe { MOST } else { self.looks.get() };
+        if pause_and_look(looks, there) {
+            self.looks.set(MOST);
+            self.missed.set(0);
+            return true;
+        }
+        self.looks.set((self.looks.get() / 2).max(LEAST));
+        self.missed.set(self.missed.get().wrapping_add(1));
+        false
+    }
+
+    /// Looks for as long as patience ever lasts, and learns nothing from it.
+    pub(super) fn look_long(mut there: impl FnMut() -> bool) -> bool {
+        there() || pause_and_look(MOST, there)
+    }
+}
+
+fn pause_and_look(looks: u32, mut there: impl FnMut() -> bool) -> bool {
+    (0..looks).any(|look| {
+        if look < QUICK {
+            (0..8).for_each(|_| hint::spin_loop());
+        } else {
+            hint::yield_now();
+        }
+        there()
+    })
+}
+
+#[cfg(all(test, not(lockgrain_loom)))]
+mod tests {
+    use super::*;
+
+    fn fruitless(patience: &Patience) -> u32 {
+        let mut looked = 0;
+        assert!(!patience.look(|| {
+            looked += 1;
+            false
+        }));
+        looked
+    }
+
+    #[test]
+    fn it_shrinks_while_looking_does_not_pay_and_probes_now_and_then() {
+        let patience = Patience::new();
+        let looked: Vec<u32> = (0..2 * PROBE).map(|_| fruitless(&patience)).collect();
+        assert_eq!(looked[..6], [46, 23, 12, 6, 6, 6]);
+        assert_eq!(looked.iter().filter(|&&looked| looked == MOST + 1).count(), 3);
+    }
+
+    #[test]
+    fn one_success_brings_it_back() {
+        let patience = Patience::new();
+        for _ in 0..8 {
+            fruitless(&patience);
+        }
+        let mut looked = 0;
+        assert!(patience.look(|| {
+            looked += 1;
+            looked == 3
+        }));
+        assert_eq!(fruitless(&patience), MOST + 1);
+    }
+}

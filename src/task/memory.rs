@@ -1,0 +1,301 @@
+//! Memory for tasks: each is one allocation, and blocks of the usual sizes are kept for the next task.
+//!
+//! A task is most often made on one thread and freed on another, which is where a general allocator is slowest. So a freed
+//! block goes to a list of its thread, whole lists go from thread to thread by way of a depot, and what the depot does not
+//! hold goes back to the allocator. After J. Bonwick, J. Adams, "Magazines and Vmem", USENIX 2001. The figures are in
+//! `docs/performance.md`.
+//!
+//! Not in a model build: blocks are plain allocations there, so that loom's own tracking stays as it is.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// Moves `value` to a block of its own.
+#[inline]
+pub(super) fn allocate<T>(value: T) -> NonNull<T> {
+    let layout = layout::<T>();
+    let block = magazine::take(layout).unwrap_or_else(|| {
+        // SAFETY: no task is of size zero: each has a header.
+        NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+    });
+    let block = block.cast::<T>();
+    // SAFETY: a block of this layout, which nobody else has.
+    unsafe { block.write(value) };
+    block
+}
+
+/// Gives the memory back; what was in it has been moved out or dropped.
+///
+/// # Safety
+/// `block` came from [`allocate`] with the same `T`, and nobody uses it any more.
+#[inline]
+pub(super) unsafe fn release<T>(block: NonNull<T>) {
+    let layout = layout::<T>();
+    if let Some(block) = magazine::give(layout, block.cast()) {
+        // SAFETY: the caller's promise; blocks of one layout are alike, whoever allocated them.
+        unsafe { dealloc(block.as_ptr(), layout) };
+    }
+}
+
+/// Small sizes are rounded up to a size class, one for each size of glibc's chunks, so that rounding wastes nothing there.
+#[inline]
+const fn layout<T>() -> Layout {
+    const { assert!(size_of::<T>() > 0) };
+    let exact = Layout::new::<T>();
+    if exact.align() > ALIGN || exact.size() > LARGEST {
+        return exact;
+    }
+    let size = class(exact.size()) * STEP + ALIGN;
+    match Layout::from_size_align(size, ALIGN) {
+        Ok(layout) => layout,
+        Err(_) => exact,
+    }
+}
+
+const ALIGN: usize = 8;
+const STEP: usize = 16;
+const CLASSES: usize = 8;
+const LARGEST: usize = (CLASSES - 1) * STEP + ALIGN;
+
+/// Of a size up to `LARGEST`: class `n` has blocks of `16 n + 8` bytes.
+const fn class(size: usize) -> usize {
+    size.saturating_sub(ALIGN).div_ceil(STEP)
+}
+
+#[cfg(not(lockgrain_loom))]
+mod magazine {
+    use std::alloc::{Layout, dealloc};
+    use std::cell::Cell;
+    use std::ptr::NonNull;
+
+    use super::{ALIGN, CLASSES, LARGEST, STEP, class};
+    use crate::sync::{Mutex, local};
+
+    /// Blocks that change threads at once.
+    const ROUNDS: u32 = 64;
+    /// Full magazines of one class that are kept for other threads: at most a million and a half bytes a class.
+    const KEPT: usize = 200;
+
+    /// Free blocks of one class, chained through their first words.
+    struct Magazine {
+        first: Option<NonNull<Free>>,
+        rounds: u32,
+    }
+
+    struct Free {
+        next: Option<NonNull<Free>>,
+    }
+
+    // SAFETY: it owns its blocks, which are memory and nothing else.
+    unsafe impl Send for Magazine {}
+
+    impl Magazine {
+        const EMPTY: Self = Self { first: None, rounds: 0 };
+
+        fn pop(&mut self) -> Option<NonNull<u8>> {
+            let first = self.first?;
+            // SAFETY: a block in the chain is this magazine's, and holds a `Free`.
+            self.first = unsafe { first.read() }.next;
+            self.rounds -= 1;
+            Some(first.cast())
+        }
+
+        fn push(&mut self, block: NonNull<u8>) {
+            let block = block.cast::<Free>();
+            // SAFETY: the block is the magazine's now; every class has room and alignment for a pointer.
+            unsafe { block.write(Free { next: self.first }) };
+            self.first = Some(block);
+            self.rounds += 1;
+        }
+
+        fn empty(mut self, class: usize) {
+            let layout = Layout::from_size_align(class * STEP + ALIGN, ALIGN).expect("a small size");
+            while let Some(block) = self.pop() {
+                // SAFETY: every block of a class was allocated with this layout.
+                unsafe { dealloc(block.as_ptr(), layout) };
+            }
+        }
+    }
+
+    static DEPOTS: [Mutex<Vec<Magazine>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+
+    /// Gives a magazine to the other threads; a depot that is full or busy does not take it.
+    fn deposit(class: usize, magazine: Magazine) {
+        let refused = match DEPOTS[class].try_lock() {
+            Some(mut depot) if depot.len() < KEPT => {
+                depot.push(magazine);
+                None
+            }
+            _ => Some(magazine),
+        };
+        if let Some(magazine) = refused {
+            magazine.empty(class);
+        }
+    }
+
+    /// A thread's blocks of one class. Two magazines, so that a thread at a magazine's edge need not go to the depot each time.
+    struct Pair {
+        loaded: Cell<Magazine>,
+        /// Empty or full.
+        spare: Cell<Magazine>,
+    }
+
+    struct Local([Pair; CLASSES]);
+
+    local! {
+        static LOCAL: Local = Local(
+            [const { Pair { loaded: Cell::new(Magazine::EMPTY), spare: Cell::new(Magazine::EMPTY) } }; CLASSES]
+        );
+    }
+
+    impl Pair {
+        #[inline]
+        fn take(&self, class: usize) -> Option<NonNull<u8>> {
+            let mut loaded = self.loaded.replace(Magazine::EMPTY);
+            if loaded.rounds == 0 {
+                loaded = self.reload(class);
+            }
+            let block = loaded.pop();
+            self.loaded.set(loaded);
+            block
+        }
+
+        #[cold]
+        fn reload(&self, class: usize) -> Magazine {
+            let spare = self.spare.replace(Magazine::EMPTY);
+            if spare.rounds > 0 {
+                return spare;
+            }
+            DEPOTS[class].try_lock().and_then(|mut depot| depot.pop()).unwrap_or(Magazine::EMPTY)
+        }
+
+        #[inline]
+        fn give(&self, class: usize, block: NonNull<u8>) {
+            let mut loaded = self.loaded.replace(Magazine::EMPTY);
+            if loaded.rounds == ROUNDS {
+                loaded = self.unload(class, loaded);
+            }
+            loaded.push(block);
+            self.loaded.set(loaded);
+        }
+
+        #[cold]
+        fn unload(&self, class: usize, full: Magazine) -> Magazine {
+            let spare = self.spare.replace(full);
+            if spare.rounds > 0 {
+                deposit(class, spare);
+            }
+            Magazine::EMPTY
+        }
+    }
+
+    impl Drop for Local {
+        fn drop(&mut self) {
+            for (class, pair) in self.0.iter().enumerate() {
+                for cell in [&pair.loaded, &pair.spare] {
+                    let magazine = cell.replace(Magazine::EMPTY);
+                    if magazine.rounds > 0 {
+                        deposit(class, magazine);
+                    }
+                }
+            }
+        }
+    }
+
+    fn kept(layout: Layout) -> bool {
+        layout.align() <= ALIGN && layout.size() <= LARGEST
+    }
+
+    /// A block of this layout, if one is kept for this thread.
+    #[inline]
+    pub(super) fn take(layout: Layout) -> Option<NonNull<u8>> {
+        if !kept(layout) {
+            return None;
+        }
+        let class = class(layout.size());
+        LOCAL.try_with(|local| local.0[class].take(class)).ok().flatten()
+    }
+
+    /// Keeps the block, or hands it back to be freed.
+    #[inline]
+    pub(super) fn give(layout: Layout, block: NonNull<u8>) -> Option<NonNull<u8>> {
+        if !kept(layout) {
+            return Some(block);
+        }
+        let class = class(layout.size());
+        match LOCAL.try_with(|local| local.0[class].give(class, block)) {
+            Ok(()) => None,
+            // The thread is ending.
+            Err(_) => Some(block),
+        }
+    }
+}
+
+#[cfg(lockgrain_loom)]
+mod magazine {
+    use std::alloc::Layout;
+    use std::ptr::NonNull;
+
+    pub(super) fn take(_layout: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+
+    pub(super) fn give(_layout: Layout, block: NonNull<u8>) -> Option<NonNull<u8>> {
+        Some(block)
+    }
+}
+
+#[cfg(all(test, not(lockgrain_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_have_room_and_waste_little() {
+        for size in 1..=LARGEST {
+            let block = class(size) * STEP + ALIGN;
+            assert!(block >= size && block < size + STEP || block == ALIGN, "{size} bytes in {block}");
+            assert!(class(size) < CLASSES);
+            // A block's own size finds its class again.
+            assert_eq!(class(block), class(size));
+        }
+    }
+
+    #[test]
+    fn blocks_come_back_whole_from_other_threads() {
+        let blocks: Vec<_> = (0..1000_usize).map(|n| allocate([n; 4]).as_ptr() as usize).collect();
+        std::thread::spawn(move || {
+            for (n, block) in blocks.into_iter().enumerate() {
+                let block = NonNull::new(block as *mut [usize; 4]).unwrap();
+                // SAFETY: allocated above and written there.
+                assert_eq!(unsafe { block.read() }, [n; 4]);
+                // SAFETY: allocated above with the same type, and used no more.
+                unsafe { release(block) };
+            }
+        })
+        .join()
+        .unwrap();
+        let again: Vec<_> = (0..1000_usize).map(|n| allocate([n; 4])).collect();
+        let mut distinct: Vec<_> = again.iter().map(|block| block.as_ptr()).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 1000);
+        for (n, block) in again.into_iter().enumerate() {
+            // SAFETY: as above.
+            assert_eq!(unsafe { block.read() }, [n; 4]);
+            // SAFETY: as above.
+            unsafe { release(block) };
+        }
+    }
+
+    #[test]
+    fn large_and_overaligned_values_are_plain_allocations() {
+        #[repr(align(64))]
+        struct Wide([u8; 64]);
+        let wide = allocate(Wide([7; 64]));
+        assert_eq!(wide.as_ptr() as usize % 64, 0);
+        // SAFETY: written above.
+        assert_eq!(unsafe { wide.as_ref() }.0[63], 7);
+        // SAFETY: allocated above with the same type, and used no more.
+        unsafe { release(wide) };
+    }
+}
