@@ -5,10 +5,11 @@ use std::cell::Cell;
 use crate::sync::hint;
 
 /// Looks of a thread whose looking never pays, and of one whose looking does. Time stands still in a model.
+/// Some 1 and 20 µs.
 const LEAST: u32 = if cfg!(lockgrain_loom) { 0 } else { 5 };
-const MOST: u32 = if cfg!(lockgrain_loom) { 0 } else { 45 };
-/// So many looks come in quick succession, some 200 ns apart. Later ones let other threads of this core go first: some 600 ns.
-const QUICK: u32 = 5;
+const MOST: u32 = if cfg!(lockgrain_loom) { 0 } else { 100 };
+/// Looks that let other threads of this core go first: some 600 ns each.
+const YIELDING: u32 = if cfg!(lockgrain_loom) { 0 } else { 40 };
 /// Every so often it looks for long although it did not pay, as times change.
 const PROBE: u32 = 16;
 
@@ -31,7 +32,11 @@ impl Patience {
         }
         let probe = self.missed.get() % PROBE == PROBE - 1;
         let looks = if probe { MOST } else { self.looks.get() };
-        if pause_and_look(looks, there) {
+        let found = (0..looks).any(|_| {
+            pause();
+            there()
+        });
+        if found {
             self.looks.set(MOST);
             self.missed.set(0);
             return true;
@@ -41,21 +46,21 @@ impl Patience {
         false
     }
 
-    /// Looks for as long as patience ever lasts, and learns nothing from it.
+    /// Looks for as long as patience ever lasts and learns nothing from it; rarely, so as not to be in the way of who works.
     pub(super) fn look_long(mut there: impl FnMut() -> bool) -> bool {
-        there() || pause_and_look(MOST, there)
+        (0..LEAST + YIELDING).any(|look| {
+            let found = there();
+            if !found {
+                if look < LEAST { pause() } else { hint::yield_now() }
+            }
+            found
+        }) || there()
     }
 }
 
-fn pause_and_look(looks: u32, mut there: impl FnMut() -> bool) -> bool {
-    (0..looks).any(|look| {
-        if look < QUICK {
-            (0..8).for_each(|_| hint::spin_loop());
-        } else {
-            hint::yield_now();
-        }
-        there()
-    })
+/// Some 200 ns.
+fn pause() {
+    (0..8).for_each(|_| hint::spin_loop());
 }
 
 #[cfg(all(test, not(lockgrain_loom)))]
@@ -75,7 +80,7 @@ mod tests {
     fn it_shrinks_while_looking_does_not_pay_and_probes_now_and_then() {
         let patience = Patience::new();
         let looked: Vec<u32> = (0..2 * PROBE).map(|_| fruitless(&patience)).collect();
-        assert_eq!(looked[..6], [46, 23, 12, 6, 6, 6]);
+        assert_eq!(looked[..6], [101, 51, 26, 13, 7, 6]);
         assert_eq!(looked.iter().filter(|&&looked| looked == MOST + 1).count(), 3);
     }
 
