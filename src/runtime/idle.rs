@@ -172,11 +172,9 @@ impl Idle {
         Word(before).threads() == 1
     }
 
-    /// The one search that may spin; false if another worker searches already.
+    /// False if two workers search already: one that does so for long, and one that has just run out of work.
     pub(super) fn start_searching(&self) -> bool {
-        self.word
-            .fetch_update(AcqRel, Relaxed, |word| (Word(word).searching() == 0).then_some(word + SEARCHING))
-            .is_ok()
+        self.word.fetch_update(AcqRel, Relaxed, |word| (Word(word).searching() < 2).then_some(word + SEARCHING)).is_ok()
     }
 
     /// True if nobody searches any more: look at the queue and notify.

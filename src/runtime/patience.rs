@@ -8,8 +8,10 @@ use crate::sync::hint;
 /// Some 1 and 20 µs.
 const LEAST: u32 = if cfg!(lockgrain_loom) { 0 } else { 5 };
 const MOST: u32 = if cfg!(lockgrain_loom) { 0 } else { 100 };
-/// Looks that let other threads of this core go first: some 600 ns each.
-const YIELDING: u32 = if cfg!(lockgrain_loom) { 0 } else { 40 };
+/// Looks with 1 to 16 yields between them, some 500 ns each.
+const LONG_LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 16 };
+/// How often more a task must be there to count.
+const STAYS: u32 = if cfg!(lockgrain_loom) { 0 } else { 2 };
 /// Every so often it looks for long although it did not pay, as times change.
 const PROBE: u32 = 16;
 
@@ -46,15 +48,25 @@ impl Patience {
         false
     }
 
-    /// Looks for as long as patience ever lasts and learns nothing from it; rarely, so as not to be in the way of who works.
-    pub(super) fn look_long(mut there: impl FnMut() -> bool) -> bool {
-        (0..LEAST + YIELDING).any(|look| {
-            let found = there();
-            if !found {
-                if look < LEAST { pause() } else { hint::yield_now() }
+    /// Looks for some 100 µs and learns nothing from it: while others work, who may at any moment have something to share. Ever
+    /// less often, not to be in their way, and only for what stays: they take most of it back themselves.
+    pub(super) fn look_long(mut there: impl FnMut() -> bool) {
+        let mut stays = || {
+            there()
+                && (0..STAYS).all(|_| {
+                    pause();
+                    there()
+                })
+        };
+        for look in 0..LEAST + LONG_LOOKS {
+            if stays() {
+                return;
             }
-            found
-        }) || there()
+            match look.checked_sub(LEAST) {
+                None => pause(),
+                Some(late) => (0..1 << (late / 2).min(4)).for_each(|_| hint::yield_now()),
+            }
+        }
     }
 }
 

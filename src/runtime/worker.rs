@@ -156,7 +156,7 @@ impl<P: LockPolicy> Worker<P> {
         frame.state.set(ptr::null());
     }
 
-    /// Looks for work a while, as the one that does; true if there is some.
+    /// Looks for work a while; true if there is some.
     fn look(&self) -> bool {
         let core = &*self.core;
         if !self.searching.get() {
@@ -166,9 +166,15 @@ impl<P: LockPolicy> Worker<P> {
             self.searching.set(true);
         }
         let stop = || !core.queue.is_empty() || core.is_draining();
-        // Another active worker may spawn at any moment, and to be woken by it costs it more than this look costs here.
-        let stopped = if core.idle.load().active() > 1 { Patience::look_long(stop) } else { self.patience.look(stop) };
-        stopped && !core.queue.is_empty()
+        let word = core.idle.load();
+        if word.active() > word.searching() {
+            // Others work and may spawn at any moment: to wake this worker would cost them more than its look costs here. It
+            // ends when one of them looks, too.
+            Patience::look_long(|| stop() || core.idle.load().searching() > 1);
+        } else {
+            self.patience.look(stop);
+        }
+        !core.queue.is_empty()
     }
 
     /// Sleeps until woken for work; false if the thread has been idle for so long that it should end.
