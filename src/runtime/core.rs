@@ -8,13 +8,13 @@ use crossbeam_utils::CachePadded;
 
 use super::current::{self, Frame};
 use super::idle::{Exit, Idle, Notify};
-use super::metrics::{Counter, Metrics, WorkerCounters};
+use super::metrics::{Metrics, WorkerCounters};
 use super::wait::Waits;
 use super::worker::{self, Worker};
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
-use crate::sync::{Arc, Condvar, Instant, Mutex, Parker, hint, thread};
+use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread};
 use crate::task::{PanicPayload, Task, TaskError, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;

@@ -1,39 +1,12 @@
 //! Counters: one writer each, summed when they are read.
 
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// A counter that one thread writes.
-#[derive(Debug)]
-pub(super) struct Counter(AtomicU64);
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self(AtomicU64::new(0))
-    }
-}
-
-impl Counter {
-    /// By the one writer: no read-modify-write.
-    #[inline]
-    pub(super) fn add_owned(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed) + n, Relaxed);
-    }
-
-    pub(super) fn add_shared(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
+use crate::sync::Counter;
+use crate::task::Tally;
 
 /// One worker's counters.
 #[derive(Debug, Default)]
 pub(super) struct WorkerCounters {
-    pub(super) started: Counter,
-    pub(super) finished: Counter,
-    pub(super) panicked: Counter,
+    pub(super) tally: Tally,
     pub(super) cancelled: Counter,
     pub(super) stolen: Counter,
     pub(super) parked: Counter,
@@ -94,11 +67,11 @@ pub struct Metrics {
 impl WorkerCounters {
     pub(super) fn snapshot(&self) -> WorkerMetrics {
         // The later event first, so that no count is ahead of the one it is part of.
-        let (panicked, finished) = (self.panicked.get(), self.finished.get());
+        let (panicked, finished) = (self.tally.panicked.get(), self.tally.finished.get());
         WorkerMetrics {
             panicked,
             finished,
-            started: self.started.get(),
+            started: self.tally.started.get(),
             cancelled: self.cancelled.get(),
             stolen: self.stolen.get(),
             parked: self.parked.get(),

@@ -12,7 +12,7 @@ use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
 use crate::sync::{Arc, Instant, hint};
 use crate::task::state::State;
-use crate::task::{Identity, Moment, Observer, Ran, Task, WaitError};
+use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
 /// Attempts in a row to find a task before others get this core.
 const RETRIES: u32 = 16;
@@ -40,7 +40,7 @@ pub(crate) trait Blockable {
     fn unblock(&self, held: bool);
     /// Runs a claimed task on top of the one that waits for it; false if the stack is too deep for that.
     fn may_inline(&self) -> bool;
-    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(Observer<'_>));
+    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&Tally));
     /// Notes what this worker is about to wait for; an error if the wait could never end.
     fn begin_wait(&self, wait: Wait) -> Result<(), WaitError>;
     /// After `block`: an error, and no wait begun, if nobody is left to run what is queued.
@@ -129,22 +129,15 @@ impl<P: LockPolicy> Worker<P> {
         }
     }
 
-    fn observe(&self, moment: Moment) {
-        let counters = &self.core.counters[self.index];
-        match moment {
-            Moment::Begins => counters.started.add_owned(1),
-            Moment::Ended { panicked } => {
-                counters.finished.add_owned(1);
-                counters.panicked.add_owned(u64::from(panicked));
-            }
-        }
+    fn tally(&self) -> &Tally {
+        &self.core.counters[self.index].tally
     }
 
     fn run_task(&self, frame: &Frame, task: Task) {
         frame.kind.set(Kind::Plain);
         frame.task.set(task.identity());
         frame.state.set(task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
-        let ran = task.run(&mut |moment| self.observe(moment));
+        let ran = task.run(self.tally());
         match ran {
             Ran::Done => {}
             Ran::Unobserved(payload) => self.core.unobserved_panic(payload),
@@ -229,12 +222,12 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         self.depth.get() < MAX_DEPTH
     }
 
-    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(Observer<'_>)) {
+    fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&Tally)) {
         self.depth.set(self.depth.get() + 1);
         self.core.inlined.add_shared(1);
         let blockable: *const dyn Blockable = self;
         Frame::enter(self.core.id, P::Gate::EXCLUSIVE, Kind::Plain, task, state, Some(blockable), |_| {
-            run(&mut |moment| self.observe(moment));
+            run(self.tally());
         });
         self.depth.set(self.depth.get() - 1);
     }

@@ -14,7 +14,9 @@ mod loom;
 #[cfg(lockgrain_loom)]
 pub(crate) use self::loom::*;
 
+mod counter;
 mod mutant;
 mod parker;
+pub(crate) use counter::Counter;
 pub(crate) use mutant::mutant;
 pub(crate) use parker::Parker;

@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::error::TaskError;
-use super::header::{Header, Moment, Observer, Ran, Task, VTable};
+use super::header::{Header, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 use super::memory;
+use super::tally::Tally;
 
 #[repr(C)]
 struct Detached<F> {
@@ -19,15 +20,15 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
 
     /// # Safety
     /// `header` is that of a `Detached<F>`, and the caller gives up its reference.
-    unsafe fn run(header: NonNull<Header>, observe: Observer<'_>) -> Ran {
+    unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
         let task = header.cast::<Self>();
         // SAFETY: made in `detached` with this `F`; the only reference, and the closure is not read again.
         let Self { closure, .. } = unsafe { task.read() };
         // SAFETY: as above, and moved out. Freed before it runs, so that what it spawns finds warm memory.
         unsafe { memory::release(task) };
-        observe(Moment::Begins);
+        tally.begins();
         let ran = catch_unwind(AssertUnwindSafe(closure));
-        observe(Moment::Ended { panicked: ran.is_err() });
+        tally.ended(ran.is_err());
         match ran {
             Ok(()) => Ran::Done,
             Err(payload) => Ran::Unobserved(payload),

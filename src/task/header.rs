@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use super::error::{PanicPayload, TaskError};
 use super::link::Link;
 use super::state::State;
+use super::tally::Tally;
 
 /// The first bytes of every task allocation.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct Header {
 /// What can be done to a task whose closure type is erased. Each entry takes over the executor's reference.
 #[derive(Debug)]
 pub(super) struct VTable {
-    pub(super) run: unsafe fn(NonNull<Header>, Observer<'_>) -> Ran,
+    pub(super) run: unsafe fn(NonNull<Header>, &Tally) -> Ran,
     pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> bool,
     /// What a handle can do; none for a detached task.
     pub(super) join: Option<&'static JoinVTable>,
@@ -28,7 +29,7 @@ pub(super) struct VTable {
 #[derive(Debug)]
 pub(super) struct JoinVTable {
     /// Runs the closure after a claim to run.
-    pub(super) run_claimed: unsafe fn(NonNull<Header>, Observer<'_>),
+    pub(super) run_claimed: unsafe fn(NonNull<Header>, &Tally),
     /// Drops the closure after a claim to cancel, and publishes the error.
     pub(super) cancel_claimed: unsafe fn(NonNull<Header>, TaskError),
     /// Where the output of a terminal task is: a `Result<T, TaskError>`.
@@ -46,18 +47,6 @@ impl Header {
         Self { link: Link::new(), vtable }
     }
 }
-
-/// What a worker hears of while it runs a task.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
-    /// The task is this worker's to run, and its closure is about to be called.
-    Begins,
-    /// The closure has ended; nobody can see the result yet.
-    Ended { panicked: bool },
-}
-
-/// Told of each moment.
-pub(crate) type Observer<'a> = &'a mut dyn FnMut(Moment);
 
 /// How a task taken from a queue went.
 #[derive(Debug)]
@@ -115,13 +104,13 @@ impl Task {
         header.vtable.join.is_some().then(|| super::joinable::state_of(self.0))
     }
 
-    /// Runs the closure, unless somebody was faster. `observe` hears of the closure's start and end.
-    pub(crate) fn run(self, observe: Observer<'_>) -> Ran {
+    /// Runs the closure, unless somebody was faster, and counts it.
+    pub(crate) fn run(self, tally: &Tally) -> Ran {
         let header = ManuallyDrop::new(self).0;
         // SAFETY: the executor's reference keeps the header alive.
         let run = unsafe { header.as_ref() }.vtable.run;
         // SAFETY: the entry belongs to this task, and the reference goes with the call.
-        unsafe { run(header, observe) }
+        unsafe { run(header, tally) }
     }
 
     /// Ends the task without running it; false if it had ended, or somebody runs it.

@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use super::error::{Panic, PanicPayload, TaskError};
-use super::header::{Header, Identity, JoinVTable, Moment, Observer, Ran, Task, VTable};
+use super::header::{Header, Identity, JoinVTable, Ran, Task, VTable};
 use super::memory;
 use super::state::{Published, Snapshot, State};
+use super::tally::Tally;
 pub(crate) use super::waiters::Wake;
 use super::waiters::{Callback, Waiters};
 use crate::sync::UnsafeCell;
@@ -99,7 +100,7 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T>`, and the caller gives up the executor's reference.
-    unsafe fn run(header: NonNull<Header>, observe: Observer<'_>) -> Ran {
+    unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if !this.state().claim_to_run() {
@@ -109,7 +110,7 @@ where
             return if cancelled { Ran::Cancelled } else { Ran::Claimed };
         }
         // SAFETY: claimed by this call.
-        unsafe { this.execute(observe) };
+        unsafe { this.execute(tally) };
         // SAFETY: the executor's reference goes with the call.
         match unsafe { Self::publish(header, true) } {
             Some(payload) => Ran::Unobserved(payload),
@@ -137,11 +138,11 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T>`, which the caller has claimed to run and whose handle it holds.
-    unsafe fn run_claimed(header: NonNull<Header>, observe: Observer<'_>) {
+    unsafe fn run_claimed(header: NonNull<Header>, tally: &Tally) {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         // SAFETY: claimed by the caller.
-        unsafe { this.execute(observe) };
+        unsafe { this.execute(tally) };
         // SAFETY: the handle's reference outlives the call.
         let _with_the_handle = unsafe { Self::publish(header, false) };
     }
@@ -189,13 +190,13 @@ where
 
     /// # Safety
     /// The caller has claimed to run, and calls this once.
-    unsafe fn execute(&self, observe: Observer<'_>) {
+    unsafe fn execute(&self, tally: &Tally) {
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
-        observe(Moment::Begins);
+        tally.begins();
         let output =
             catch_unwind(AssertUnwindSafe(closure)).map_err(|payload| TaskError::Panicked(Panic::new(payload)));
-        observe(Moment::Ended { panicked: output.is_err() });
+        tally.ended(output.is_err());
         // SAFETY: claimed and not yet published: nobody else looks at the cell.
         self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
     }
@@ -338,14 +339,14 @@ impl<T> JoinRef<T> {
     }
 
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
-    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(Observer<'_>))) -> bool {
+    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&Tally))) -> bool {
         if !self.state().claim_to_run() {
             return false;
         }
         let run = self.vtable().run_claimed;
-        around(&mut |observe| {
+        around(&mut |tally| {
             // SAFETY: claimed above, and the handle's reference is borrowed for the call.
-            unsafe { run(self.header, observe) }
+            unsafe { run(self.header, tally) }
         });
         true
     }

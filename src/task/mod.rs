@@ -13,13 +13,15 @@ mod memory;
 #[cfg(all(test, lockgrain_loom))]
 mod models;
 pub(crate) mod state;
+mod tally;
 mod waiters;
 
 pub(crate) use detached::detached;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub use header::Task;
-pub(crate) use header::{Identity, Moment, Observer, Ran};
+pub(crate) use header::{Identity, Ran};
 pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, quietly, refused};
 pub(crate) use link::Link;
 pub(crate) use list::TaskList;
 pub use state::TaskState;
+pub(crate) use tally::Tally;

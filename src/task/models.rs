@@ -2,10 +2,10 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check};
-use crate::task::{JoinRef, Moment, Task, TaskError, Wake, joinable};
+use crate::task::{JoinRef, Tally, Task, TaskError, Wake, joinable};
 
 fn run(task: Task) {
-    let _ran = task.run(&mut |_: Moment| ());
+    let _ran = task.run(&Tally::default());
 }
 
 fn wait<T>(join: &JoinRef<T>) {
@@ -76,7 +76,7 @@ fn a_task_is_run_by_its_worker_or_by_its_waiter() {
         let owned = Owned(cell.clone());
         let (task, join) = joinable(1, move || owned.add());
         let worker = loom::thread::spawn(move || run(task));
-        if !join.claim_and_run(|run| run(&mut |_| ())) {
+        if !join.claim_and_run(|run| run(&Tally::default())) {
             wait(&join);
         }
         assert_eq!(join.take().unwrap(), 1);
