@@ -1,7 +1,8 @@
 //! The queue of tasks from outside: many producers, intrusive, first in first out. `docs/deque.md` has the argument.
 //!
 //! After D. Vyukov's intrusive MPSC queue (1024cores.net), with the tail of Mellor-Crummey and Scott's lock in the place of its
-//! stub: the tail is null exactly when the queue is empty. Consumers take turns by a try-lock.
+//! stub: the tail is null when the producers' side is empty. A consumer that has nothing left takes all of that side in one
+//! swap, so that producers and consumers meet once a batch and not once a task. Consumers take turns by a try-lock.
 
 use std::ptr::{self, NonNull};
 
@@ -21,20 +22,24 @@ pub(super) struct Injector {
 /// What producers write.
 #[derive(Debug)]
 struct Back {
-    /// The newest entry, or null. Swapped by producers; set to null by a consumer that takes the last entry.
+    /// The newest entry, or null. Swapped by producers; set to null by a consumer that takes all there is.
     tail: AtomicPtr<Link>,
+    /// The oldest entry, or null: then there is none, or the producer that found it so is about to write.
+    head: AtomicPtr<Link>,
     /// How many entries were ever pushed. On the line that the swap owns anyway.
     pushed: AtomicUsize,
 }
 
-/// What consumers write.
+/// What consumers write: the entries taken from the producers' side, which nobody adds to.
 #[derive(Debug)]
 struct Front {
-    /// The oldest entry, or null: then the queue is empty, or the producer that found it so is about to write.
-    head: AtomicPtr<Link>,
-    /// How many entries ever came out. Written by the consumer whose turn it is.
+    /// The oldest of these, or null. Written by the consumer whose turn it is, as all that follows.
+    first: AtomicPtr<Link>,
+    /// The newest of these; means nothing while there is none.
+    last: AtomicPtr<Link>,
+    /// How many entries ever came out.
     popped: AtomicUsize,
-    consumer: Mutex<()>,
+    turn: Mutex<()>,
 }
 
 /// What an attempt to take the oldest entry gave.
@@ -48,11 +53,16 @@ pub(super) enum Taken {
 impl Injector {
     pub(super) fn new() -> Self {
         Self {
-            back: CachePadded::new(Back { tail: AtomicPtr::new(ptr::null_mut()), pushed: AtomicUsize::new(0) }),
-            front: CachePadded::new(Front {
+            back: CachePadded::new(Back {
+                tail: AtomicPtr::new(ptr::null_mut()),
                 head: AtomicPtr::new(ptr::null_mut()),
+                pushed: AtomicUsize::new(0),
+            }),
+            front: CachePadded::new(Front {
+                first: AtomicPtr::new(ptr::null_mut()),
+                last: AtomicPtr::new(ptr::null_mut()),
                 popped: AtomicUsize::new(0),
-                consumer: Mutex::new(()),
+                turn: Mutex::new(()),
             }),
         }
     }
@@ -76,51 +86,75 @@ impl Injector {
     pub(super) fn push_link(&self, link: NonNull<Link>) {
         // SAFETY: the queue has the entry from here on, and it is alive until it comes out.
         unsafe { link.as_ref() }.next.store(ptr::null_mut(), Relaxed);
-        // Linearization point. Release: the next producer writes this link's `next` after the store above. Acquire: the same
-        // from the other side, and `head` is written after the consumer that emptied the queue has cleared it.
+        // Linearization point. Release: the next producer writes this link's `next` after the store above, and the consumer's
+        // swap in `refill` acquires the entry. Acquire: the same from the other side, and `head` is written after the consumer
+        // that took all has cleared it.
         let before = self.back.tail.swap(link.as_ptr(), if mutant("injector_swap_relaxed") { Relaxed } else { AcqRel });
-        let publish = if mutant("injector_publish_relaxed") { Relaxed } else { Release };
+        // Relaxed: who follows the links has acquired the entries through the tail.
         match NonNull::new(before) {
             // SAFETY: an entry comes out only after its `next` is set, or if it is the tail, which it no longer is.
-            Some(before) => unsafe { before.as_ref() }.next.store(link.as_ptr(), publish),
-            None => self.front.head.store(link.as_ptr(), publish),
+            Some(before) => unsafe { before.as_ref() }.next.store(link.as_ptr(), Relaxed),
+            None => self.back.head.store(link.as_ptr(), Relaxed),
         }
         self.back.pushed.fetch_add(1, Relaxed);
     }
 
     pub(super) fn pop_link(&self) -> Taken {
-        // `head` first: to read the tail takes its line away from the producers.
-        if self.front.head.load(Relaxed).is_null() && self.is_empty() {
+        let front = &*self.front;
+        // `first` first: to read the tail takes its line away from the producers.
+        if front.first.load(Relaxed).is_null() && self.is_empty() {
             return Taken::Empty;
         }
-        let Some(_turn) = self.front.consumer.try_lock() else { return Taken::Retry };
-        let head = &self.front.head;
-        // Acquire, here and for `next`, pairs with the release in `push_link`.
-        let Some(first) = NonNull::new(head.load(Acquire)) else {
-            return if self.is_empty() { Taken::Empty } else { Taken::Retry };
+        let Some(_turn) = front.turn.try_lock() else { return Taken::Retry };
+        let first = match NonNull::new(front.first.load(Relaxed)) {
+            Some(first) => first,
+            None => match self.refill() {
+                Ok(first) => first,
+                Err(nothing) => return nothing,
+            },
         };
-        // SAFETY: an entry is alive until it comes out, which takes the consumer's turn.
-        let next = unsafe { first.as_ref() }.next.load(Acquire);
-        if !next.is_null() {
-            head.store(next, Relaxed);
-            self.count_popped();
-            return Taken::Entry(first);
-        }
-        // Perhaps the last. Cleared before the exchange, as a producer that finds the queue empty writes `head` at once.
-        if !mutant("injector_clears_head_late") {
-            head.store(ptr::null_mut(), Relaxed);
-        }
-        // Release pairs with the acquire of the swap in `push_link`.
-        if self.back.tail.compare_exchange(first.as_ptr(), ptr::null_mut(), Release, Relaxed).is_ok() {
-            if mutant("injector_clears_head_late") {
-                head.store(ptr::null_mut(), Relaxed);
+        let next = if first.as_ptr() == front.last.load(Relaxed) {
+            ptr::null_mut()
+        } else {
+            // SAFETY: an entry is alive until it comes out, which takes the consumer's turn.
+            let next = unsafe { first.as_ref() }.next.load(Relaxed);
+            if next.is_null() {
+                // Not the last: a producer has swapped the tail and not yet linked.
+                return Taken::Retry;
             }
-            self.count_popped();
-            return Taken::Entry(first);
+            next
+        };
+        front.first.store(next, Relaxed);
+        self.count_popped();
+        Taken::Entry(first)
+    }
+
+    /// Takes all there is from the producers' side; the first of it.
+    fn refill(&self) -> Result<NonNull<Link>, Taken> {
+        let (back, front) = (&*self.back, &*self.front);
+        let Some(first) = NonNull::new(back.head.load(Relaxed)) else {
+            return Err(if self.is_empty() { Taken::Empty } else { Taken::Retry });
+        };
+        // Cleared before the swap, as a producer that finds the tail null writes `head` at once, and none does before.
+        if !mutant("injector_clears_head_late") {
+            back.head.store(ptr::null_mut(), Relaxed);
         }
-        // A producer has swapped the tail and not yet linked. While the tail is not null no producer writes `head`.
-        head.store(first.as_ptr(), Relaxed);
-        Taken::Retry
+        // Before the swap, so that `is_empty` never finds the entries on neither side.
+        if !mutant("injector_hides_entries") {
+            front.first.store(first.as_ptr(), Relaxed);
+        }
+        // Release pairs with the acquire of the swap in `push_link`, and with `is_empty`. Acquire pairs with the release of every
+        // swap since the tail was last null: they are one release sequence.
+        let order = if mutant("injector_refill_no_acquire") { Release } else { AcqRel };
+        let last = back.tail.swap(ptr::null_mut(), order);
+        front.last.store(last, Relaxed);
+        if mutant("injector_clears_head_late") {
+            back.head.store(ptr::null_mut(), Relaxed);
+        }
+        if mutant("injector_hides_entries") {
+            front.first.store(first.as_ptr(), Relaxed);
+        }
+        Ok(first)
     }
 
     /// By the consumer whose turn it is.
@@ -138,7 +172,8 @@ impl Injector {
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.back.tail.load(Relaxed).is_null()
+        // Acquire pairs with the swap in `refill`: who sees the tail cleared sees `first`.
+        self.back.tail.load(Acquire).is_null() && self.front.first.load(Relaxed).is_null()
     }
 }
 

@@ -79,7 +79,7 @@ fn injected_entries_come_out_once_and_in_the_order_of_each_producer() {
 
 #[test]
 fn two_consumers_take_each_injected_entry_once() {
-    check(Some(3), || {
+    check(Some(2), || {
         let (entries, injector) = injected(2);
         entries.push(&injector, 0);
         let other = {
@@ -91,6 +91,36 @@ fn two_consumers_take_each_injected_entry_once() {
         seen.extend(other.join().unwrap());
         seen.sort_unstable();
         assert_eq!(seen, [0, 1]);
+    });
+}
+
+#[test]
+fn an_injected_entry_is_never_hidden() {
+    check(Some(3), || {
+        let (entries, injector) = injected(3);
+        (0..3).for_each(|index| entries.push(&injector, index));
+        let other = {
+            let injector = injector.clone();
+            loom::thread::spawn(move || Entries::pop(&injector))
+        };
+        assert!(!injector.is_empty(), "one of three was taken");
+        assert_eq!(other.join().unwrap(), Some(0));
+        // These are no tasks, which the injector would cancel.
+        assert_eq!([Entries::pop(&injector), Entries::pop(&injector)], [Some(1), Some(2)]);
+    });
+}
+
+#[test]
+fn a_task_in_the_inbox_is_never_hidden() {
+    check(Some(3), || {
+        let queue = Arc::new(Shared::new(&QueueConfig { locals: 1, order: LocalOrder::Lifo }));
+        (0..3).for_each(|_| queue.inject(detached(|| ())));
+        let other = {
+            let queue = queue.clone();
+            loom::thread::spawn(move || run(queue.take()))
+        };
+        assert!(!queue.is_empty(), "one of three was taken");
+        assert!(other.join().unwrap());
     });
 }
 

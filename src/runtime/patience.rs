@@ -10,6 +10,8 @@ const LEAST: u32 = if cfg!(lockgrain_loom) { 0 } else { 5 };
 const MOST: u32 = if cfg!(lockgrain_loom) { 0 } else { 100 };
 /// Looks with 1 to 16 yields between them, some 500 ns each.
 const LONG_LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 16 };
+/// Spins in a pause.
+const PAUSE: u32 = if cfg!(lockgrain_loom) { 0 } else { 8 };
 /// How often more a task must be there to count.
 const STAYS: u32 = if cfg!(lockgrain_loom) { 0 } else { 2 };
 /// Every so often it looks for long although it did not pay, as times change.
@@ -71,8 +73,8 @@ impl Patience {
 }
 
 /// Some 200 ns.
-fn pause() {
-    (0..8).for_each(|_| hint::spin_loop());
+pub(super) fn pause() {
+    (0..PAUSE).for_each(|_| hint::spin_loop());
 }
 
 #[cfg(all(test, not(lockgrain_loom)))]

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::Core;
 use super::current::{Frame, Kind};
-use super::patience::Patience;
+use super::patience::{self, Patience};
 use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
@@ -152,6 +152,11 @@ impl<P: LockPolicy> Worker<P> {
     /// Looks for work a while; true if there is some.
     fn look(&self) -> bool {
         let core = &*self.core;
+        // A moment's pause lets more than one task come, where they come one by one.
+        patience::pause();
+        if !core.queue.is_empty() {
+            return true;
+        }
         if !self.searching.get() {
             if !core.idle.start_searching() {
                 return !core.queue.is_empty();

@@ -6,6 +6,7 @@
 //! no memory.
 
 use std::ops::{Add, Deref, DerefMut};
+#[cfg(test)]
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Where ready tasks wait: the trait, and one file for each of the three answers.
 
+mod inbox;
 mod sharded;
 mod shared;
 mod stealing;

@@ -1,35 +1,36 @@
-//! A mutex-protected deque a worker, and a list for tasks from outside.
+//! A mutex-protected deque a worker, and an inbox for tasks from outside.
 
 use std::collections::VecDeque;
 
 use crossbeam_utils::CachePadded;
 
+use super::inbox::Inbox;
 use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::task::{Task, TaskList};
+use crate::task::Task;
 
 /// The run queue of [`FineGrained`](crate::FineGrained): every worker's deque has its own small lock; a worker without work
 /// takes half of another's.
 #[derive(Debug)]
 pub struct Sharded {
-    injected: CachePadded<Shard<TaskList>>,
-    shards: Box<[CachePadded<Shard<VecDeque<Task>>>]>,
+    injected: Inbox,
+    shards: Box<[CachePadded<Shard>]>,
     /// Shards from here on were never used.
     used: AtomicUsize,
     order: LocalOrder,
 }
 
 #[derive(Debug)]
-struct Shard<L> {
-    tasks: Mutex<L>,
+struct Shard {
+    tasks: Mutex<VecDeque<Task>>,
     /// Written under the lock.
     len: AtomicUsize,
 }
 
-impl<L> Shard<L> {
-    fn new(tasks: L) -> Self {
-        Self { tasks: Mutex::new(tasks), len: AtomicUsize::new(0) }
+impl Shard {
+    fn new() -> Self {
+        Self { tasks: Mutex::new(VecDeque::new()), len: AtomicUsize::new(0) }
     }
 
     fn len(&self) -> usize {
@@ -56,17 +57,6 @@ impl Sharded {
             LocalOrder::Fifo => tasks.pop_front(),
         };
         shard.len.store(tasks.len(), Relaxed);
-        task
-    }
-
-    /// The oldest injected task. One at a time: a batch in the deque would be overtaken whenever these have their turn.
-    fn pop_injected(&self) -> Option<Task> {
-        if self.injected.len() == 0 {
-            return None;
-        }
-        let mut injected = self.injected.tasks.lock();
-        let task = injected.pop_front();
-        self.injected.len.store(injected.len(), Relaxed);
         task
     }
 
@@ -106,8 +96,8 @@ impl RunQueue for Sharded {
 
     fn new(config: &QueueConfig) -> Self {
         Self {
-            injected: CachePadded::new(Shard::new(TaskList::new())),
-            shards: (0..config.locals).map(|_| CachePadded::new(Shard::new(VecDeque::new()))).collect(),
+            injected: Inbox::new(),
+            shards: (0..config.locals).map(|_| CachePadded::new(Shard::new())).collect(),
             used: AtomicUsize::new(0),
             order: config.order,
         }
@@ -119,9 +109,7 @@ impl RunQueue for Sharded {
     }
 
     fn inject(&self, task: Task) {
-        let mut tasks = self.injected.tasks.lock();
-        tasks.push_back(task);
-        self.injected.len.store(tasks.len(), Relaxed);
+        self.injected.push(task);
     }
 
     fn push(&self, local: &ShardedLocal, task: Task) {
@@ -133,21 +121,22 @@ impl RunQueue for Sharded {
 
     fn find(&self, local: &ShardedLocal) -> Find {
         if local.fairness.injected_first()
-            && let Some(task) = self.pop_injected()
+            && let Some(task) = self.injected.pop()
         {
             return Find::Task(task, Source::Injected);
         }
         if let Some(task) = self.pop_own(local.index) {
             return Find::Task(task, Source::Own);
         }
-        if let Some(task) = self.pop_injected() {
+        // One at a time: a batch in the deque would be overtaken whenever these have their turn.
+        if let Some(task) = self.injected.pop() {
             return Find::Task(task, Source::Injected);
         }
         self.steal(Some(local.index))
     }
 
     fn take(&self) -> Find {
-        match self.pop_injected() {
+        match self.injected.pop() {
             Some(task) => Find::Task(task, Source::Injected),
             None => self.steal(None),
         }
@@ -155,7 +144,7 @@ impl RunQueue for Sharded {
 
     fn is_empty(&self) -> bool {
         let used = self.used.load(Relaxed);
-        self.injected.len() == 0 && self.shards[..used].iter().all(|shard| shard.len() == 0)
+        self.injected.is_empty() && self.shards[..used].iter().all(|shard| shard.len() == 0)
     }
 
     fn len(&self) -> usize {

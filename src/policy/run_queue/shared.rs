@@ -1,23 +1,20 @@
-//! One queue behind one mutex.
+//! One queue for all.
 
+use super::inbox::Inbox;
 use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::task::{Task, TaskList};
 
-/// The run queue of [`GlobalLock`](crate::GlobalLock): all tasks behind one mutex, linked through themselves.
+/// The run queue of [`GlobalLock`](crate::GlobalLock): one for all, linked through the tasks. Those from outside wait in an
+/// inbox, those from the pool's own tasks in a list behind a mutex.
 #[derive(Debug)]
 pub struct Shared {
-    lists: Mutex<Lists>,
+    injected: Inbox,
+    own: Mutex<TaskList>,
     /// Written under the lock.
-    len: AtomicUsize,
+    own_len: AtomicUsize,
     order: LocalOrder,
-}
-
-#[derive(Debug)]
-struct Lists {
-    injected: TaskList,
-    own: TaskList,
 }
 
 /// A worker's part of [`Shared`]: it has no tasks of its own.
@@ -25,32 +22,23 @@ struct Lists {
 pub struct SharedLocal(Fairness);
 
 impl Shared {
-    fn add(&self, add: impl FnOnce(&mut Lists)) {
-        let mut lists = self.lists.lock();
-        add(&mut lists);
-        self.publish(&lists);
-    }
-
-    fn publish(&self, lists: &Lists) {
-        self.len.store(lists.injected.len() + lists.own.len(), Relaxed);
+    fn pop_own(&self) -> Option<Task> {
+        if self.own_len.load(Relaxed) == 0 {
+            return None;
+        }
+        let mut own = self.own.lock();
+        let task = own.pop_front();
+        self.own_len.store(own.len(), Relaxed);
+        task
     }
 
     fn pop(&self, injected_first: bool) -> Find {
-        if self.is_empty() {
-            return Find::Empty;
-        }
-        let mut lists = self.lists.lock();
-        let Lists { injected, own } = &mut *lists;
         let task = if injected_first {
-            injected.pop_front().or_else(|| own.pop_front())
+            self.injected.pop().or_else(|| self.pop_own())
         } else {
-            own.pop_front().or_else(|| injected.pop_front())
+            self.pop_own().or_else(|| self.injected.pop())
         };
-        self.publish(&lists);
-        match task {
-            Some(task) => Find::Task(task, Source::Injected),
-            None => Find::Empty,
-        }
+        task.map_or(Find::Empty, |task| Find::Task(task, Source::Injected))
     }
 }
 
@@ -58,8 +46,8 @@ impl RunQueue for Shared {
     type Local = SharedLocal;
 
     fn new(config: &QueueConfig) -> Self {
-        let lists = Lists { injected: TaskList::new(), own: TaskList::new() };
-        Self { lists: Mutex::new(lists), len: AtomicUsize::new(0), order: config.order }
+        let own = Mutex::new(TaskList::new());
+        Self { injected: Inbox::new(), own, own_len: AtomicUsize::new(0), order: config.order }
     }
 
     fn local(&self, _index: usize) -> SharedLocal {
@@ -67,14 +55,16 @@ impl RunQueue for Shared {
     }
 
     fn inject(&self, task: Task) {
-        self.add(|lists| lists.injected.push_back(task));
+        self.injected.push(task);
     }
 
     fn push(&self, _local: &SharedLocal, task: Task) {
-        self.add(|lists| match self.order {
-            LocalOrder::Lifo => lists.own.push_front(task),
-            LocalOrder::Fifo => lists.own.push_back(task),
-        });
+        let mut own = self.own.lock();
+        match self.order {
+            LocalOrder::Lifo => own.push_front(task),
+            LocalOrder::Fifo => own.push_back(task),
+        }
+        self.own_len.store(own.len(), Relaxed);
     }
 
     fn find(&self, local: &SharedLocal) -> Find {
@@ -86,10 +76,10 @@ impl RunQueue for Shared {
     }
 
     fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.own_len.load(Relaxed) == 0 && self.injected.is_empty()
     }
 
     fn len(&self) -> usize {
-        self.len.load(Relaxed)
+        self.own_len.load(Relaxed) + self.injected.len()
     }
 }
