@@ -104,7 +104,7 @@ impl<P: LockPolicy> Worker<P> {
                 Find::Retry => {
                     // Whoever is in the way may wait for this core.
                     retries += 1;
-                    if retries < RETRIES { hint::spin_loop() } else { hint::yield_now() }
+                    if retries < RETRIES { patience::pause() } else { hint::yield_now() }
                 }
                 Find::Empty => {
                     self.leave_gate();
