@@ -12,7 +12,7 @@ pub(crate) mod run_queue;
 mod fine_grained;
 mod global_lock;
 mod lock_free;
-#[cfg(all(test, lockgrain_loom))]
+#[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 
 pub use fine_grained::FineGrained;

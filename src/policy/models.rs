@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use super::injector::{Injector, Taken};
 use super::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Stealing};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{Arc, UnsafeCell, check, hint};
+use crate::sync::{Arc, UnsafeCell, check, hint, thread};
 use crate::task::{Link, Tally, detached};
 
 #[repr(C)]
@@ -63,7 +63,7 @@ fn injected_entries_come_out_once_and_in_the_order_of_each_producer() {
         let producers: Vec<_> = [[0, 1], [2, 3]]
             .map(|mine| {
                 let (entries, injector) = (entries.clone(), injector.clone());
-                loom::thread::spawn(move || mine.map(|index| entries.push(&injector, index)))
+                thread::spawn(move || mine.map(|index| entries.push(&injector, index)))
             })
             .into();
         let mut seen: Vec<_> = std::iter::from_fn(|| Entries::pop(&injector)).collect();
@@ -84,7 +84,7 @@ fn two_consumers_take_each_injected_entry_once() {
         entries.push(&injector, 0);
         let other = {
             let injector = injector.clone();
-            loom::thread::spawn(move || Entries::pop(&injector))
+            thread::spawn(move || Entries::pop(&injector))
         };
         entries.push(&injector, 1);
         let mut seen: Vec<_> = std::iter::from_fn(|| Entries::pop(&injector)).collect();
@@ -101,7 +101,7 @@ fn an_injected_entry_is_never_hidden() {
         (0..3).for_each(|index| entries.push(&injector, index));
         let other = {
             let injector = injector.clone();
-            loom::thread::spawn(move || Entries::pop(&injector))
+            thread::spawn(move || Entries::pop(&injector))
         };
         assert!(!injector.is_empty(), "one of three was taken");
         assert_eq!(other.join().unwrap(), Some(0));
@@ -117,7 +117,7 @@ fn a_task_in_the_inbox_is_never_hidden() {
         (0..3).for_each(|_| queue.inject(detached(|| ())));
         let other = {
             let queue = queue.clone();
-            loom::thread::spawn(move || run(queue.take()))
+            thread::spawn(move || run(queue.take()))
         };
         assert!(!queue.is_empty(), "one of three was taken");
         assert!(other.join().unwrap());
@@ -139,7 +139,7 @@ fn each_task_comes_out_once<Q: RunQueue>() {
         let (local, other) = (queue.local(0), queue.local(1));
         let thief = {
             let queue = queue.clone();
-            loom::thread::spawn(move || {
+            thread::spawn(move || {
                 run(queue.find(&other));
                 run(queue.find(&other));
                 other

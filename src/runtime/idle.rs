@@ -2,7 +2,7 @@
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
-use crate::sync::{hint, mutant};
+use crate::sync::{MODEL, hint, mutant};
 
 /// Counters of a pool's threads and its phase, in one word so that each decision is one atomic step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ const DRAINING: u64 = 1 << 60;
 const STOPPED: u64 = 1 << 61;
 
 /// How often a submitter looks at the word before it wakes somebody while others are active: some 800 ns.
-const GLANCES: u32 = if cfg!(lockgrain_loom) { 0 } else { 32 };
+const GLANCES: u32 = if MODEL { 0 } else { 32 };
 
 /// More threads than this don't fit the counters.
 pub(crate) const MAX_THREADS: usize = FIELD as usize - 1;

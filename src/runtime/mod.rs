@@ -6,7 +6,7 @@ mod core;
 pub(crate) mod current;
 mod idle;
 mod metrics;
-#[cfg(all(test, lockgrain_loom))]
+#[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod patience;
 mod wait;

@@ -2,18 +2,18 @@
 
 use std::cell::Cell;
 
-use crate::sync::hint;
+use crate::sync::{MODEL, hint};
 
 /// Looks of a thread whose looking never pays, and of one whose looking does. Time stands still in a model.
 /// Some 1 and 20 µs.
-const LEAST: u32 = if cfg!(lockgrain_loom) { 0 } else { 5 };
-const MOST: u32 = if cfg!(lockgrain_loom) { 0 } else { 100 };
+const LEAST: u32 = if MODEL { 0 } else { 5 };
+const MOST: u32 = if MODEL { 0 } else { 100 };
 /// Looks with 1 to 16 yields between them, some 500 ns each.
-const LONG_LOOKS: u32 = if cfg!(lockgrain_loom) { 0 } else { 16 };
+const LONG_LOOKS: u32 = if MODEL { 0 } else { 16 };
 /// Spins in a pause.
-const PAUSE: u32 = if cfg!(lockgrain_loom) { 0 } else { 8 };
+const PAUSE: u32 = if MODEL { 0 } else { 8 };
 /// How often more a task must be there to count.
-const STAYS: u32 = if cfg!(lockgrain_loom) { 0 } else { 2 };
+const STAYS: u32 = if MODEL { 0 } else { 2 };
 /// Every so often it looks for long although it did not pay, as times change.
 const PROBE: u32 = 16;
 
@@ -77,7 +77,7 @@ pub(super) fn pause() {
     (0..PAUSE).for_each(|_| hint::spin_loop());
 }
 
-#[cfg(all(test, not(lockgrain_loom)))]
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
 mod tests {
     use super::*;
 

@@ -10,14 +10,14 @@ use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
-use crate::sync::{Arc, Instant, hint};
+use crate::sync::{Arc, Instant, MODEL, hint};
 use crate::task::state::State;
 use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
 /// Attempts in a row to find a task before others get this core.
 const RETRIES: u32 = 16;
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
-const MAX_DEPTH: u32 = if cfg!(lockgrain_loom) { 2 } else { 64 };
+const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
 
 pub(super) struct Worker<P: LockPolicy> {
     pub(super) core: Arc<Core<P>>,

@@ -8,6 +8,7 @@ use super::{BuildError, ThreadPool};
 use crate::policy::run_queue::LocalOrder;
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::{Config, Core, Hooks, MAX_THREADS};
+use crate::sync::MODEL;
 use crate::task::PanicPayload;
 
 /// Settings of a [`ThreadPool`]; made by [`ThreadPool::builder`].
@@ -45,7 +46,7 @@ impl<P: LockPolicy> Builder<P> {
     pub fn new() -> Self {
         Self {
             max_workers: None,
-            max_spares: if cfg!(lockgrain_loom) { 0 } else { 256 },
+            max_spares: if MODEL { 0 } else { 256 },
             thread_name: None,
             stack_size: None,
             order: LocalOrder::default(),

@@ -5,14 +5,15 @@
 //! of its own before every operation: a branch point that depends on the other operations of the same atomic, and that orders
 //! no memory.
 
-use std::ops::{Add, Deref, DerefMut};
+use std::ops::{Deref, DerefMut};
 #[cfg(test)]
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 // Not loom's, which can't be a method's `self`. What loom does not see thereby is that the last drop comes after the others;
 // nothing here relies on that but the freeing of memory. Models that look for leaks use loom's by its own name.
 pub(crate) use std::sync::Arc;
+
+pub(crate) use super::still::Instant;
 
 /// A thread's own value.
 macro_rules! local {
@@ -32,6 +33,8 @@ pub(crate) mod hint {
 }
 
 pub(crate) mod thread {
+    #[cfg(test)]
+    pub(crate) use ::loom::thread::spawn;
     pub(crate) use ::loom::thread::{Builder, JoinHandle};
 }
 
@@ -161,32 +164,6 @@ pub(crate) mod atomic {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("AtomicPtr")
         }
-    }
-}
-
-/// Time stands still in a model, and a timed wait does not end by itself: progress must not depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Instant(Duration);
-
-impl Instant {
-    pub(crate) fn now() -> Self {
-        Self(Duration::ZERO)
-    }
-
-    pub(crate) fn checked_add(self, duration: Duration) -> Option<Self> {
-        self.0.checked_add(duration).map(Self)
-    }
-
-    pub(crate) fn duration_since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-impl Add<Duration> for Instant {
-    type Output = Self;
-
-    fn add(self, duration: Duration) -> Self {
-        Self(self.0 + duration)
     }
 }
 

@@ -1,18 +1,36 @@
-//! The one place that names the primitives of std, parking_lot and loom.
+//! The one place that names the primitives of std, parking_lot, loom and shuttle.
 //!
-//! Everything above this module is written against these names, so the code that ships is the code that
-//! the model checker explores. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` maps the same
-//! names to loom. Imports nothing of this crate.
+//! Everything above this module is written against these names, so the code that ships is the code that the model checkers
+//! run. A plain build maps them to std and parking_lot; `--cfg lockgrain_loom` maps the same names to loom, which explores
+//! all executions of small models, and `--cfg lockgrain_shuttle` to shuttle, which runs larger ones under random schedules.
+//! Imports nothing of this crate.
 
-#[cfg(not(lockgrain_loom))]
+#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
 mod plain;
-#[cfg(not(lockgrain_loom))]
+#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
 pub(crate) use plain::*;
 
 #[cfg(lockgrain_loom)]
 mod loom;
 #[cfg(lockgrain_loom)]
 pub(crate) use self::loom::*;
+
+#[cfg(all(lockgrain_shuttle, not(lockgrain_loom)))]
+mod shuttle;
+#[cfg(all(lockgrain_shuttle, not(lockgrain_loom)))]
+pub(crate) use self::shuttle::*;
+
+#[cfg(any(lockgrain_loom, lockgrain_shuttle))]
+mod still;
+
+/// Whether this is a model build. Spins are no use there, and sizes are small.
+pub(crate) const MODEL: bool = cfg!(any(lockgrain_loom, lockgrain_shuttle));
+
+/// The size of a model: `small` where every execution is explored, `large` where schedules are drawn at random.
+#[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
+pub(crate) const fn size(small: usize, large: usize) -> usize {
+    if cfg!(lockgrain_loom) { small } else { large }
+}
 
 mod counter;
 mod mutant;

@@ -5,7 +5,7 @@
 //! hold goes back to the allocator. After J. Bonwick, J. Adams, "Magazines and Vmem", USENIX 2001. The figures are in
 //! `docs/performance.md`.
 //!
-//! Not in a model build: blocks are plain allocations there, so that loom's own tracking stays as it is.
+//! Not in a model build: blocks are plain allocations there, as a checker has its own allocator or none.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -62,7 +62,7 @@ const fn class(size: usize) -> usize {
     size.saturating_sub(ALIGN).div_ceil(STEP)
 }
 
-#[cfg(not(lockgrain_loom))]
+#[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
 mod magazine {
     use std::alloc::{Layout, dealloc};
     use std::cell::Cell;
@@ -231,7 +231,7 @@ mod magazine {
     }
 }
 
-#[cfg(lockgrain_loom)]
+#[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 mod magazine {
     use std::alloc::Layout;
     use std::ptr::NonNull;
@@ -245,7 +245,7 @@ mod magazine {
     }
 }
 
-#[cfg(all(test, not(lockgrain_loom)))]
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
 mod tests {
     use super::*;
 

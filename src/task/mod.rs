@@ -10,7 +10,7 @@ mod joinable;
 mod link;
 mod list;
 mod memory;
-#[cfg(all(test, lockgrain_loom))]
+#[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 pub(crate) mod state;
 mod tally;

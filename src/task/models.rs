@@ -1,7 +1,7 @@
 //! Models of the task's state: claims, publication, waiters. `cargo xtask models` runs each in its own process.
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{Arc, Parker, UnsafeCell, check};
+use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::task::{JoinRef, Tally, Task, TaskError, Wake, joinable};
 
 fn run(task: Task) {
@@ -39,7 +39,7 @@ fn a_result_published_by_a_worker_is_seen_whole_by_the_waiter() {
         let cell = Arc::new(UnsafeCell::new(0));
         let owned = Owned(cell.clone());
         let (task, join) = joinable(1, move || owned.add());
-        let worker = loom::thread::spawn(move || run(task));
+        let worker = thread::spawn(move || run(task));
         wait(&join);
         cell.with(|cell| {
             // SAFETY: checked by loom.
@@ -56,7 +56,7 @@ fn a_task_is_run_or_cancelled_and_not_both() {
         let runs = Arc::new(AtomicU32::new(0));
         let counter = runs.clone();
         let (task, join) = joinable(1, move || counter.fetch_add(1, Relaxed));
-        let worker = loom::thread::spawn(move || run(task));
+        let worker = thread::spawn(move || run(task));
         let cancelled = join.cancel();
         wait(&join);
         match join.take() {
@@ -75,7 +75,7 @@ fn a_task_is_run_by_its_worker_or_by_its_waiter() {
         let cell = Arc::new(UnsafeCell::new(0));
         let owned = Owned(cell.clone());
         let (task, join) = joinable(1, move || owned.add());
-        let worker = loom::thread::spawn(move || run(task));
+        let worker = thread::spawn(move || run(task));
         if !join.claim_and_run(|run| run(&Tally::default())) {
             wait(&join);
         }
@@ -89,7 +89,7 @@ fn a_callback_runs_once_also_when_it_is_added_at_the_end() {
     check(Some(3), || {
         let calls = Arc::new(AtomicU32::new(0));
         let (task, mut join) = joinable(1, || 5_u32);
-        let worker = loom::thread::spawn(move || run(task));
+        let worker = thread::spawn(move || run(task));
         for _ in 0..2 {
             let calls = calls.clone();
             join.on_end(Box::new(move |outcome| {
@@ -106,12 +106,13 @@ fn a_callback_runs_once_also_when_it_is_added_at_the_end() {
 #[test]
 fn a_dropped_handle_and_a_finishing_worker_free_the_task_once() {
     check(Some(3), || {
-        // loom reports the `Arc` if it is leaked.
-        let owned = loom::sync::Arc::new(());
+        let owned = Arc::new(());
+        let alive = Arc::downgrade(&owned);
         let (task, join) = joinable(1, move || owned);
-        let worker = loom::thread::spawn(move || run(task));
+        let worker = thread::spawn(move || run(task));
         drop(join);
         worker.join().unwrap();
+        assert!(alive.upgrade().is_none(), "the result was leaked");
     });
 }
 
@@ -119,9 +120,51 @@ fn a_dropped_handle_and_a_finishing_worker_free_the_task_once() {
 fn a_task_that_its_queue_drops_ends_for_the_waiter() {
     check(Some(3), || {
         let (task, join) = joinable(1, || ());
-        let queue = loom::thread::spawn(move || drop(task));
+        let queue = thread::spawn(move || drop(task));
         wait(&join);
         assert!(join.take().unwrap_err().is_cancelled());
         queue.join().unwrap();
+    });
+}
+
+/// Wakes the thread that polls.
+struct Unpark(Parker);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn a_waker_is_woken_and_the_newer_one_counts() {
+    check(Some(2), || {
+        let (task, join) = joinable(1, || 7);
+        let worker = thread::spawn(move || run(task));
+        let wakers: [_; 2] = std::array::from_fn(|_| std::sync::Arc::new(Unpark(Parker::new())));
+        let pending = wakers.iter().all(|waker| join.register(&Wake::Task(waker.clone().into())));
+        if pending {
+            wakers[1].0.park();
+        }
+        assert_eq!(join.take().unwrap(), 7);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_cancel_from_another_thread_reaches_the_waiter() {
+    check(Some(2), || {
+        let (task, join) = joinable(1, || ());
+        let join = Arc::new(join);
+        let canceller = {
+            let join = join.clone();
+            thread::spawn(move || join.cancel())
+        };
+        let worker = thread::spawn(move || run(task));
+        wait(&join);
+        let cancelled = canceller.join().unwrap();
+        worker.join().unwrap();
+        let join = Arc::into_inner(join).expect("the canceller has ended");
+        assert_eq!(join.take().is_err(), cancelled);
     });
 }

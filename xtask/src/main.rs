@@ -23,6 +23,12 @@ enum Command {
     Example,
     /// The loom models, each in its own process.
     Models,
+    /// The same models, larger, under random schedules.
+    Shuttle {
+        /// How many schedules a model.
+        #[arg(default_value_t = step::SCHEDULES)]
+        schedules: u32,
+    },
     /// The seeded faults, each under the model that must catch it.
     Mutants,
 }
@@ -32,6 +38,7 @@ fn main() -> ExitCode {
         Command::Test => step::all(),
         Command::Example => vec![step::example()],
         Command::Models => vec![step::models()],
+        Command::Shuttle { schedules } => vec![step::shuttle(schedules)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

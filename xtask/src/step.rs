@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::models::Checker;
+
+/// Random schedules a model.
+pub(crate) const SCHEDULES: u32 = 10_000;
+
 pub(crate) struct Step {
     name: &'static str,
     run: Box<dyn Fn() -> Result<()>>,
@@ -26,7 +31,11 @@ pub(crate) fn example() -> Step {
 }
 
 pub(crate) fn models() -> Step {
-    Step { name: "models", run: Box::new(crate::models::models) }
+    Step { name: "models", run: Box::new(|| crate::models::models(Checker::Loom)) }
+}
+
+pub(crate) fn shuttle(schedules: u32) -> Step {
+    Step { name: "models, random", run: Box::new(move || crate::models::models(Checker::Shuttle { schedules })) }
 }
 
 pub(crate) fn mutants() -> Step {
@@ -43,6 +52,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
         models(),
+        shuttle(SCHEDULES),
         mutants(),
         example(),
     ]

@@ -12,11 +12,11 @@ use crossbeam_utils::CachePadded;
 use super::{Deque, Steal};
 use crate::policy::run_queue::LocalOrder;
 use crate::sync::atomic::{AtomicIsize, AtomicPtr, Ordering::*, fence};
-use crate::sync::{Arc, Mutex, mutant};
+use crate::sync::{Arc, MODEL, Mutex, mutant};
 use crate::task::{Link, Task};
 
 /// Slots of a new deque. Small in a model, so that it grows.
-const CAPACITY: usize = if cfg!(lockgrain_loom) { 2 } else { 64 };
+const CAPACITY: usize = if MODEL { 2 } else { 64 };
 /// Tasks that one steal moves at the most.
 const BATCH: isize = 32;
 

@@ -3,7 +3,7 @@
 mod chase_lev;
 #[cfg(not(lockgrain_loom))]
 mod crossbeam;
-#[cfg(all(test, lockgrain_loom))]
+#[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 
 pub use chase_lev::{ChaseLev, ChaseLevStealer};

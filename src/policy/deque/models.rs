@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use super::chase_lev::Claim;
 use super::{ChaseLev, ChaseLevStealer, Deque};
 use crate::policy::run_queue::LocalOrder;
-use crate::sync::{Arc, UnsafeCell, check};
+use crate::sync::{Arc, UnsafeCell, check, size, thread};
 use crate::task::Link;
 
 #[repr(C)]
@@ -78,7 +78,7 @@ fn owner_against_thieves(order: LocalOrder, bound: Option<usize>, pushes: usize,
         let others: Vec<_> = (0..thieves)
             .map(|_| {
                 let (entries, stealer) = (entries.clone(), deque.stealer());
-                loom::thread::spawn(move || (0..steals).for_each(|_| entries.steal(&stealer)))
+                thread::spawn(move || (0..steals).for_each(|_| entries.steal(&stealer)))
             })
             .collect();
         for index in 0..pushes {
@@ -96,20 +96,20 @@ fn owner_against_thieves(order: LocalOrder, bound: Option<usize>, pushes: usize,
 
 #[test]
 fn the_last_entries_go_to_the_owner_or_to_a_thief() {
-    owner_against_thieves(LocalOrder::Lifo, Some(3), 2, 1, 2);
+    owner_against_thieves(LocalOrder::Lifo, Some(3), 2, size(1, 3), 2);
 }
 
 #[test]
 fn two_thieves_and_the_owner_take_each_entry_once() {
-    owner_against_thieves(LocalOrder::Lifo, Some(2), 2, 2, 1);
+    owner_against_thieves(LocalOrder::Lifo, Some(2), 2, 2, size(1, 3));
 }
 
 #[test]
 fn entries_survive_growth_under_a_thief() {
-    owner_against_thieves(LocalOrder::Lifo, Some(2), 3, 1, 2);
+    owner_against_thieves(LocalOrder::Lifo, Some(2), size(3, 9), size(1, 2), size(2, 4));
 }
 
 #[test]
 fn an_owner_that_takes_the_oldest_races_thieves() {
-    owner_against_thieves(LocalOrder::Fifo, Some(2), 2, 2, 1);
+    owner_against_thieves(LocalOrder::Fifo, Some(2), size(2, 5), 2, size(1, 3));
 }

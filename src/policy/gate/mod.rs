@@ -1,7 +1,7 @@
 //! What a worker must hold to run any task: the trait, and one file for each answer.
 
 mod global;
-#[cfg(all(test, lockgrain_loom))]
+#[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod open;
 

@@ -1,0 +1,156 @@
+//! The primitives of a randomized model build: shuttle's. Sequentially consistent only, so blind to a missing fence, but without
+//! loom's blind spots, and for models too large to explore.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+
+pub(crate) use std::sync::Arc;
+
+pub(crate) use super::still::Instant;
+
+/// A thread's own value.
+macro_rules! local {
+    (static $name:ident: $type:ty = $value:expr;) => {
+        ::shuttle::thread_local! { static $name: $type = $value; }
+    };
+}
+pub(crate) use local;
+
+/// Has no scheduling points: its operations are atomic here.
+pub(crate) mod deque {
+    pub(crate) use crossbeam_deque::{Steal, Stealer, Worker};
+}
+
+pub(crate) mod hint {
+    pub(crate) use ::shuttle::thread::yield_now;
+    pub(crate) use ::shuttle::thread::yield_now as spin_loop;
+}
+
+pub(crate) mod thread {
+    #[cfg(test)]
+    pub(crate) use ::shuttle::thread::spawn;
+    pub(crate) use ::shuttle::thread::{Builder, JoinHandle};
+}
+
+pub(crate) mod atomic {
+    pub(crate) use ::shuttle::sync::atomic::{
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// A cell that notices accesses that overlap.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T> {
+    value: std::cell::UnsafeCell<T>,
+    /// Readers inside, or -1 for a writer. Not shuttle's: it takes part in nothing.
+    inside: AtomicIsize,
+}
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { value: std::cell::UnsafeCell::new(value), inside: AtomicIsize::new(0) }
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        assert!(self.inside.fetch_add(1, SeqCst) >= 0, "a read overlaps a write");
+        // So that an access that could overlap does.
+        ::shuttle::thread::yield_now();
+        let result = f(self.value.get());
+        self.inside.fetch_sub(1, SeqCst);
+        result
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        assert_eq!(self.inside.swap(-1, SeqCst), 0, "a write overlaps another access");
+        ::shuttle::thread::yield_now();
+        let result = f(self.value.get());
+        assert_eq!(self.inside.swap(0, SeqCst), -1, "an access overlaps a write");
+        result
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(::shuttle::sync::Mutex<T>);
+
+#[derive(Debug)]
+pub(crate) struct MutexGuard<'a, T>(
+    /// None while a condition variable has it.
+    Option<::shuttle::sync::MutexGuard<'a, T>>,
+);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(::shuttle::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard(Some(self.0.lock().expect("no user code runs under a lock of ours")))
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only taken during a wait")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only taken during a wait")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Condvar(::shuttle::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(::shuttle::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        let inner = guard.0.take().expect("only taken during a wait");
+        guard.0 = Some(self.0.wait(inner).expect("no user code runs under a lock of ours"));
+    }
+
+    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
+        self.wait(guard);
+        false
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Runs `model` under random schedules, half of them with few priority changes (PCT: S. Burckhardt and others, "A randomized
+/// scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010). `LOCKGRAIN_SCHEDULES` and `LOCKGRAIN_SEED` choose how
+/// many and which; a failure prints its schedule.
+#[cfg(test)]
+pub(crate) fn check(_preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    use ::shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use ::shuttle::{Config, Runner};
+
+    let setting = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number of schedules or a seed"))
+    };
+    let (seed, schedules) = (setting("LOCKGRAIN_SEED", 1), setting("LOCKGRAIN_SCHEDULES", 2_000) as usize);
+    let model = Arc::new(model);
+    let mut executions = 0;
+    let half = schedules.div_ceil(2);
+    let run = model.clone();
+    executions += Runner::new(RandomScheduler::new_from_seed(seed, half), Config::new()).run(move || run());
+    executions += Runner::new(PctScheduler::new_from_seed(seed, 3, half), Config::new()).run(move || model());
+    println!("COMPLETE {executions} executions");
+    assert!(executions > 1, "the model ran under one schedule only");
+}
