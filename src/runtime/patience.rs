@@ -5,8 +5,8 @@ use std::cell::Cell;
 use crate::sync::{MODEL, hint};
 
 /// Looks of a thread whose looking never pays, and of one whose looking does. Time stands still in a model.
-/// Some 1 and 20 µs.
-const LEAST: u32 = if MODEL { 0 } else { 5 };
+/// Some 0.4 and 20 µs.
+const LEAST: u32 = if MODEL { 0 } else { 2 };
 const MOST: u32 = if MODEL { 0 } else { 100 };
 /// Looks with 1 to 16 yields between them, some 500 ns each.
 const LONG_LOOKS: u32 = if MODEL { 0 } else { 16 };
@@ -94,7 +94,7 @@ mod tests {
     fn it_shrinks_while_looking_does_not_pay_and_probes_now_and_then() {
         let patience = Patience::new();
         let looked: Vec<u32> = (0..2 * PROBE).map(|_| fruitless(&patience)).collect();
-        assert_eq!(looked[..6], [101, 51, 26, 13, 7, 6]);
+        assert_eq!(looked[..6], [101, 51, 26, 13, 7, 4]);
         assert_eq!(looked.iter().filter(|&&looked| looked == MOST + 1).count(), 3);
     }
 

@@ -1,0 +1,62 @@
+//! What a queued task costs: resident memory, measured where the system tells.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::sync::mpsc;
+
+use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, TaskHandle, ThreadPool};
+
+/// Bytes of this process that are resident and its own.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("this kernel tells");
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+const TASKS: usize = 300_000;
+
+/// Bytes a task of what `queue` queues while the pool's one worker is busy. The tasks stay queued until the sender goes, so that the
+/// next measurement does not find their memory free.
+fn a_task<P: LockPolicy>(queue: impl FnOnce(&ThreadPool<P>)) -> (f64, ThreadPool<P>, mpsc::Sender<()>) {
+    let pool = lockgrain::Builder::<P>::new().max_workers(1).build().unwrap();
+    let (open, gate) = mpsc::channel::<()>();
+    let (started, starts) = mpsc::channel();
+    pool.spawn(move || {
+        started.send(()).unwrap();
+        let _closed = gate.recv();
+    })
+    .unwrap();
+    starts.recv().unwrap();
+    let before = resident();
+    queue(&pool);
+    ((resident() - before) as f64 / TASKS as f64, pool, open)
+}
+
+fn small<P: LockPolicy>(and_then: impl FnOnce()) {
+    let (spawned, _spawns, spawns_open) = a_task::<P>(|pool| {
+        for n in 0..TASKS {
+            let sixteen = (n, !n);
+            pool.spawn(move || assert_eq!(sixteen.0, !sixteen.1)).unwrap();
+        }
+    });
+    let mut handles: Vec<Option<TaskHandle<usize>>> = Vec::new();
+    // Resident before it counts.
+    handles.resize_with(TASKS, || None);
+    let (submitted, _submits, submits_open) = a_task::<P>(|pool| {
+        for (n, handle) in handles.iter_mut().enumerate() {
+            *handle = Some(pool.submit(move || n));
+        }
+    });
+    println!("{}: {spawned:.1} bytes a spawned task, {submitted:.1} a submitted one", P::NAME);
+    and_then();
+    // Half as much would mean that it measured nothing; the page that the kernel counts in is far below 1 % of the whole.
+    assert!((32.0..=48.5).contains(&spawned), "{spawned} bytes a spawned task of 16 bytes");
+    assert!((48.0..=80.5).contains(&submitted), "{submitted} bytes a submitted task");
+    drop((spawns_open, submits_open));
+}
+
+/// One test, as it measures the process.
+#[test]
+fn a_queued_task_is_small() {
+    small::<GlobalLock>(|| small::<FineGrained>(|| small::<LockFree>(|| {})));
+}
