@@ -59,13 +59,22 @@ fn one_each<P: LockPolicy>() {
         }
     });
     assert!(spawned == TASKS, "{spawned} allocations for {TASKS} spawned");
-    let submitted = allocations(|| handles.extend((0..TASKS).map(|n| pool.submit(move || n))));
-    // A block that an earlier task left is not one of the allocator's.
-    assert!((TASKS / 2..=TASKS).contains(&submitted), "{submitted} allocations for {TASKS} submitted");
+    let submitted = allocations(|| {
+        handles.extend((0..TASKS).map(|n| {
+            let carried = [n; 100];
+            pool.submit(move || std::hint::black_box(carried)[0])
+        }));
+    });
+    assert!(submitted == TASKS, "{submitted} allocations for {TASKS} submitted");
+    // A small one may find the block of an earlier task.
+    let mut small = Vec::with_capacity(TASKS);
+    let submitted = allocations(|| small.extend((0..TASKS).map(|n| pool.submit(move || n))));
+    assert!(submitted <= TASKS, "{submitted} allocations for {TASKS} small ones");
     drop(open);
     for (n, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.result().unwrap(), n);
     }
+    assert_eq!(small.into_iter().map(|handle| handle.result().unwrap()).sum::<usize>(), TASKS * (TASKS - 1) / 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use super::current::{self, Frame};
 use super::idle::{Exit, Idle, Notify};
-use super::metrics::{Metrics, WorkerCounters};
+use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::wait::Waits;
 use super::worker::{self, Worker};
 use crate::policy::LockPolicy;
@@ -332,7 +332,11 @@ impl<P: LockPolicy> Core<P> {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        let mut metrics = Metrics::of(self.counters.iter().map(|worker| worker.snapshot()).collect());
+        let mut workers: Vec<_> = self.counters.iter().map(|worker| worker.snapshot()).collect();
+        // The places for spare threads are many and mostly never taken.
+        let used = workers.iter().rposition(|worker| *worker != WorkerMetrics::default()).map_or(0, |last| last + 1);
+        workers.truncate(used.max(self.config.workers));
+        let mut metrics = Metrics::of(workers);
         metrics.cancelled += self.cancelled.get();
         metrics.woken = self.woken.get();
         metrics.start_failures = self.start_failures.get();

@@ -60,7 +60,8 @@ pub struct Metrics {
     pub start_failures: u64,
     /// Threads there are now, spare ones too.
     pub threads: usize,
-    /// The same a worker; a thread that ended left its place, with its counts, to a later one.
+    /// The same a worker, and after these the spare ones that were ever needed; a thread that ended left its place, with its
+    /// counts, to a later one.
     pub workers: Vec<WorkerMetrics>,
 }
 
