@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -22,6 +22,23 @@ impl Tree {
         fs::write(root.join("back\\slash\nand newline"), "escaped")?;
         Ok(Self(root))
     }
+
+    /// Adds a file that nobody can open by its path, whatever their rights: the path is longer than systems allow.
+    fn add_unreadable(&self) -> Result<()> {
+        const LONGEST: usize = 4095;
+        let mut left = LONGEST - 5 - self.0.as_os_str().len();
+        let mut names = Vec::new();
+        while left > 1 {
+            let length = left.min(201) - 1;
+            names.push("d".repeat(length));
+            left -= length + 1;
+        }
+        let script =
+            "cd \"$0\" && for name in \"$@\"; do mkdir \"$name\" && cd \"$name\" || exit 1; done && : > unreadable";
+        let status = Command::new("sh").args(["-c", script]).arg(&self.0).args(names).status()?;
+        ensure!(status.success(), "making a deep folder: {status}");
+        Ok(())
+    }
 }
 
 impl Drop for Tree {
@@ -33,22 +50,31 @@ impl Drop for Tree {
 pub(crate) fn check() -> Result<()> {
     let tree = Tree::new()?;
     for policy in ["global", "fine", "lock-free", "all"] {
-        let manifest = run_example(&tree.0, policy).with_context(|| format!("--policy {policy}"))?;
-        let lines = manifest.iter().filter(|&&byte| byte == b'\n').count();
-        ensure!(lines == 43, "--policy {policy}: {lines} lines for 43 files");
-        verify(&manifest).with_context(|| format!("--policy {policy}"))?;
+        one(&tree.0, policy, true).with_context(|| format!("--policy {policy}"))?;
     }
-    Ok(())
+    tree.add_unreadable()?;
+    one(&tree.0, "all", false).context("with an unreadable file")
 }
 
-fn run_example(tree: &Path, policy: &str) -> Result<Vec<u8>> {
+/// Runs the example and verifies its manifest. With an unreadable file the exit code is 1 and the rest is there all the same.
+fn one(tree: &Path, policy: &str, readable: bool) -> Result<()> {
+    let output = run_example(tree, policy)?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    eprint!("{}", if readable { &*errors } else { "" });
+    let code = output.status.code();
+    ensure!(code == Some(i32::from(!readable)), "exit code {code:?}: {errors}");
+    ensure!(errors.contains("unreadable") != readable, "it says of the unreadable file: {errors}");
+    let lines = output.stdout.iter().filter(|&&byte| byte == b'\n').count();
+    ensure!(lines == 43, "{lines} lines for 43 files");
+    verify(&output.stdout)
+}
+
+fn run_example(tree: &Path, policy: &str) -> Result<Output> {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--release", "--example", "checksum", "--", "--policy", policy])
         .arg(tree)
-        .stderr(Stdio::inherit())
         .output()?;
-    ensure!(output.status.success(), "the example: {}", output.status);
-    Ok(output.stdout)
+    Ok(output)
 }
 
 fn verify(manifest: &[u8]) -> Result<()> {
