@@ -15,7 +15,7 @@ use crate::task::state::State;
 use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
 /// Attempts in a row to find a task before others get this core.
-const RETRIES: u32 = 16;
+const RETRIES: u32 = if MODEL { 0 } else { 16 };
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
 
