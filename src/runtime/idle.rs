@@ -182,7 +182,9 @@ impl Idle {
     pub(super) fn stop_searching(&self) -> bool {
         let before = self.word.fetch_sub(SEARCHING, AcqRel);
         // Pairs with the fence in `notify`.
-        fence(SeqCst);
+        if !mutant("idle_stop_searching_no_fence") {
+            fence(SeqCst);
+        }
         Word(before).searching() == 1
     }
 
@@ -212,7 +214,9 @@ impl Idle {
     pub(super) fn block(&self) {
         self.word.fetch_sub(ACTIVE, AcqRel);
         // Pairs with the fence in `notify`.
-        fence(SeqCst);
+        if !mutant("idle_block_no_fence") {
+            fence(SeqCst);
+        }
     }
 
     pub(super) fn unblock(&self) {
@@ -257,7 +261,9 @@ impl Idle {
             match self.word.compare_exchange_weak(word, next, AcqRel, Relaxed) {
                 Ok(_) => {
                     // Pairs with the fence in `notify`: a push is seen by the last look, or sees that the pool has stopped.
-                    fence(SeqCst);
+                    if !mutant("idle_leave_no_fence") {
+                        fence(SeqCst);
+                    }
                     return if last { Exit::Last } else { Exit::Others };
                 }
                 Err(now) => word = now,

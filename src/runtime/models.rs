@@ -55,6 +55,19 @@ fn shutdown_against_submit<P: LockPolicy>() {
     });
 }
 
+/// Half a minute: under one policy only, as it is the idle protocol's affair.
+#[test]
+fn the_last_worker_ends_against_submit() {
+    check(Some(1), || {
+        let pool = pool::<FineGrained>(1);
+        pool.submit(|| ()).result().unwrap();
+        let submitter = pool.clone();
+        let thread = thread::spawn(move || submitter.submit(|| 4).result());
+        pool.shutdown();
+        assert!(matches!(thread.join().unwrap(), Ok(4) | Err(TaskError::Refused)));
+    });
+}
+
 fn a_second_task_after_the_worker_slept<P: LockPolicy>() {
     check(Some(1), || {
         let pool = pool::<P>(1);
@@ -196,8 +209,8 @@ mod sleepers {
             }
         }
 
-        /// A worker that ends with the first task it gets.
-        fn work(&self, index: usize) {
+        /// A worker whose first task never ends: it runs, or it blocks.
+        fn work(&self, index: usize, blocks: bool) {
             let mut searching = true;
             while !self.take() {
                 self.idle.sleep(index, searching);
@@ -210,7 +223,9 @@ mod sleepers {
             if searching && self.idle.stop_searching() && self.queued.load(Relaxed) > 0 {
                 self.notify();
             }
-            // Blocks for ever, as far as the others know.
+            if !blocks {
+                return;
+            }
             self.idle.block();
             if self.queued.load(Relaxed) > 0 {
                 self.notify();
@@ -218,7 +233,7 @@ mod sleepers {
         }
     }
 
-    fn every_sleeper_gets_its_task(sleepers: usize, bound: usize) {
+    fn every_sleeper_gets_its_task(sleepers: usize, bound: usize, blocks: bool) {
         check(Some(bound), move || {
             let pool = Arc::new(Pool {
                 idle: Idle::new(sleepers, sleepers),
@@ -229,7 +244,7 @@ mod sleepers {
                 .map(|index| {
                     assert!(pool.idle.prestart(sleepers));
                     let pool = pool.clone();
-                    thread::spawn(move || pool.work(index))
+                    thread::spawn(move || pool.work(index, blocks))
                 })
                 .collect();
             for _ in 0..sleepers {
@@ -245,11 +260,48 @@ mod sleepers {
 
     #[test]
     fn one_sleeper() {
-        every_sleeper_gets_its_task(1, 4);
+        every_sleeper_gets_its_task(1, 4, true);
     }
 
     #[test]
     fn two_sleepers() {
-        every_sleeper_gets_its_task(size(2, 4), 2);
+        every_sleeper_gets_its_task(size(2, 4), 2, true);
+    }
+
+    #[test]
+    fn two_sleepers_whose_tasks_run_on() {
+        every_sleeper_gets_its_task(size(2, 4), 2, false);
+    }
+
+    #[test]
+    fn who_blocks_hands_over() {
+        check(Some(4), || {
+            let parkers = (0..2).map(|_| Parker::new()).collect();
+            let pool = Arc::new(Pool { idle: Idle::new(1, 2), queued: AtomicU32::new(0), parkers });
+            // The first runs a task, the second sleeps.
+            assert!(pool.idle.prestart(2) && pool.idle.prestart(2));
+            let _first_of_two = pool.idle.stop_searching();
+            pool.idle.sleep(1, true);
+            let blocker = {
+                let pool = pool.clone();
+                thread::spawn(move || {
+                    pool.idle.block();
+                    if pool.queued.load(Relaxed) > 0 {
+                        pool.notify();
+                    }
+                })
+            };
+            let sleeper = {
+                let pool = pool.clone();
+                thread::spawn(move || {
+                    pool.parkers[1].park();
+                    assert!(pool.take());
+                })
+            };
+            pool.queued.fetch_add(1, Relaxed);
+            pool.notify();
+            blocker.join().unwrap();
+            sleeper.join().unwrap();
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! A one-permit parking place for a thread.
 
 use super::atomic::{AtomicU32, Ordering};
-use super::{Condvar, Instant, Mutex};
+use super::{Condvar, Instant, Mutex, mutant};
 
 const EMPTY: u32 = 0;
 const PARKED: u32 = 1;
@@ -73,7 +73,9 @@ impl Parker {
         if self.state.swap(PERMIT, Ordering::Release) == PARKED {
             // The parking thread goes from "PARKED" to its wait under the lock: passing through it here means that the
             // notification can't fall between the two. Notified after unlocking, so that it wakes to a free lock.
-            drop(self.lock.lock());
+            if !mutant("parker_notify_without_lock") {
+                drop(self.lock.lock());
+            }
             self.wake.notify_one();
         }
     }
