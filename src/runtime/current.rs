@@ -39,6 +39,7 @@ pub(crate) struct Frame {
 
 local! { static CURRENT: Cell<*const Frame> = Cell::new(ptr::null()); }
 
+#[inline]
 fn innermost() -> *const Frame {
     // The thread's locals may be gone already, in a destructor that uses a pool: then nothing runs here.
     CURRENT.try_with(Cell::get).unwrap_or(ptr::null())
@@ -79,6 +80,7 @@ impl Frame {
 }
 
 /// The frames of this thread, the innermost first. They live on the stack below the caller.
+#[inline]
 pub(crate) fn frames<R>(f: impl FnOnce(Frames<'_>) -> R) -> R {
     let innermost = innermost();
     // SAFETY: `Frame::enter` takes a frame out of the chain before it goes, and its caller's stack is below this call.

@@ -123,6 +123,7 @@ impl Idle {
         self.notify_slow(false)
     }
 
+    #[inline]
     fn is_enough(&self, word: Word) -> bool {
         word.searching() > 0 || word.active() >= self.target
     }

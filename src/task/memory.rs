@@ -78,8 +78,8 @@ mod magazine {
 
     /// Free blocks of one class, chained through their first words.
     struct Magazine {
-        first: Option<NonNull<Free>>,
-        rounds: u32,
+        first: Cell<Option<NonNull<Free>>>,
+        rounds: Cell<u32>,
     }
 
     struct Free {
@@ -90,25 +90,45 @@ mod magazine {
     unsafe impl Send for Magazine {}
 
     impl Magazine {
-        const EMPTY: Self = Self { first: None, rounds: 0 };
+        const fn new() -> Self {
+            Self { first: Cell::new(None), rounds: Cell::new(0) }
+        }
 
-        fn pop(&mut self) -> Option<NonNull<u8>> {
-            let first = self.first?;
+        #[inline]
+        fn pop(&self) -> Option<NonNull<u8>> {
+            let first = self.first.get()?;
             // SAFETY: a block in the chain is this magazine's, and holds a `Free`.
-            self.first = unsafe { first.read() }.next;
-            self.rounds -= 1;
+            self.first.set(unsafe { first.read() }.next);
+            self.rounds.set(self.rounds.get() - 1);
             Some(first.cast())
         }
 
-        fn push(&mut self, block: NonNull<u8>) {
+        #[inline]
+        fn push(&self, block: NonNull<u8>) {
             let block = block.cast::<Free>();
             // SAFETY: the block is the magazine's now; every class has room and alignment for a pointer.
-            unsafe { block.write(Free { next: self.first }) };
-            self.first = Some(block);
-            self.rounds += 1;
+            unsafe { block.write(Free { next: self.first.get() }) };
+            self.first.set(Some(block));
+            self.rounds.set(self.rounds.get() + 1);
         }
 
-        fn empty(mut self, class: usize) {
+        /// All its blocks.
+        fn take_all(&self) -> Self {
+            Self { first: Cell::new(self.first.take()), rounds: Cell::new(self.rounds.take()) }
+        }
+
+        /// Takes the place of no blocks.
+        fn refill(&self, other: Self) {
+            debug_assert!(self.first.get().is_none());
+            self.first.set(other.first.get());
+            self.rounds.set(other.rounds.get());
+        }
+
+        fn is_empty(&self) -> bool {
+            self.first.get().is_none()
+        }
+
+        fn empty(self, class: usize) {
             let layout = Layout::from_size_align(class * STEP + ALIGN, ALIGN).expect("a small size");
             while let Some(block) = self.pop() {
                 // SAFETY: every block of a class was allocated with this layout.
@@ -135,67 +155,58 @@ mod magazine {
 
     /// A thread's blocks of one class. Two magazines, so that a thread at a magazine's edge need not go to the depot each time.
     struct Pair {
-        loaded: Cell<Magazine>,
+        loaded: Magazine,
         /// Empty or full.
-        spare: Cell<Magazine>,
+        spare: Magazine,
     }
 
     struct Local([Pair; CLASSES]);
 
     local! {
-        static LOCAL: Local = Local(
-            [const { Pair { loaded: Cell::new(Magazine::EMPTY), spare: Cell::new(Magazine::EMPTY) } }; CLASSES]
-        );
+        static LOCAL: Local = Local([const { Pair { loaded: Magazine::new(), spare: Magazine::new() } }; CLASSES]);
     }
 
     impl Pair {
         #[inline]
         fn take(&self, class: usize) -> Option<NonNull<u8>> {
-            let mut loaded = self.loaded.replace(Magazine::EMPTY);
-            if loaded.rounds == 0 {
-                loaded = self.reload(class);
-            }
-            let block = loaded.pop();
-            self.loaded.set(loaded);
-            block
+            self.loaded.pop().or_else(|| self.reload(class))
         }
 
         #[cold]
-        fn reload(&self, class: usize) -> Magazine {
-            let spare = self.spare.replace(Magazine::EMPTY);
-            if spare.rounds > 0 {
-                return spare;
-            }
-            DEPOTS[class].try_lock().and_then(|mut depot| depot.pop()).unwrap_or(Magazine::EMPTY)
+        fn reload(&self, class: usize) -> Option<NonNull<u8>> {
+            let full = if self.spare.is_empty() {
+                DEPOTS[class].try_lock().and_then(|mut depot| depot.pop())?
+            } else {
+                self.spare.take_all()
+            };
+            self.loaded.refill(full);
+            self.loaded.pop()
         }
 
         #[inline]
         fn give(&self, class: usize, block: NonNull<u8>) {
-            let mut loaded = self.loaded.replace(Magazine::EMPTY);
-            if loaded.rounds == ROUNDS {
-                loaded = self.unload(class, loaded);
+            if self.loaded.rounds.get() == ROUNDS {
+                self.unload(class);
             }
-            loaded.push(block);
-            self.loaded.set(loaded);
+            self.loaded.push(block);
         }
 
         #[cold]
-        fn unload(&self, class: usize, full: Magazine) -> Magazine {
-            let spare = self.spare.replace(full);
-            if spare.rounds > 0 {
+        fn unload(&self, class: usize) {
+            let spare = self.spare.take_all();
+            self.spare.refill(self.loaded.take_all());
+            if !spare.is_empty() {
                 deposit(class, spare);
             }
-            Magazine::EMPTY
         }
     }
 
     impl Drop for Local {
         fn drop(&mut self) {
             for (class, pair) in self.0.iter().enumerate() {
-                for cell in [&pair.loaded, &pair.spare] {
-                    let magazine = cell.replace(Magazine::EMPTY);
-                    if magazine.rounds > 0 {
-                        deposit(class, magazine);
+                for magazine in [&pair.loaded, &pair.spare] {
+                    if !magazine.is_empty() {
+                        deposit(class, magazine.take_all());
                     }
                 }
             }
