@@ -41,6 +41,24 @@ pub mod gate {
 }
 
 /// A worker's own deque in [`run_queue::Stealing`]: the trait and the crate's deques.
+///
+/// [`LockFree`] uses [`ChaseLev`](deque::ChaseLev). A policy over another one:
+///
+/// ```
+/// use lockgrain::{LockPolicy, ThreadPool, deque, gate, run_queue};
+///
+/// struct OverCrossbeam;
+///
+/// impl LockPolicy for OverCrossbeam {
+///     const NAME: &'static str = "crossbeam";
+///     type Queue = run_queue::Stealing<deque::Crossbeam>;
+///     type Gate = gate::OpenGate;
+/// }
+///
+/// let pool = ThreadPool::builder().policy::<OverCrossbeam>().max_workers(2).build()?;
+/// assert_eq!(pool.submit(|| 6 * 7).result()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub mod deque {
     #[cfg(not(lockgrain_loom))]
     pub use crate::policy::deque::Crossbeam;

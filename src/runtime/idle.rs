@@ -99,7 +99,8 @@ impl Idle {
         Word(self.word.load(Relaxed)).active() > self.target
     }
 
-    /// To be called after work has been made visible. `by_worker`: by an active thread of the pool.
+    /// To be called after work has been made visible. `by_worker`: by a thread of the pool, which is no
+    /// reason to expect a search.
     #[inline]
     pub(super) fn notify(&self, by_worker: bool) -> Notify {
         // Pairs with the fences in `sleep`, `block` and `stop_searching`: either this load sees that nobody is left to find

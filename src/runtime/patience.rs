@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use crate::sync::{MODEL, hint};
 
-/// Looks of a thread whose looking never pays, and of one whose looking does. Time stands still in a model.
-/// Some 0.4 and 20 µs.
+/// Looks of a thread whose looking never pays, some 0.4 µs, and of one whose looking does, some 20 µs. None in a model, where
+/// time stands still.
 const LEAST: u32 = if MODEL { 0 } else { 2 };
 const MOST: u32 = if MODEL { 0 } else { 100 };
 /// Looks with 1 to 16 yields between them, some 500 ns each.

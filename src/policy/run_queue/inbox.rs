@@ -44,7 +44,8 @@ impl Inbox {
     /// The oldest task.
     #[inline]
     pub(super) fn pop(&self) -> Option<Task> {
-        if self.ready.len.load(Relaxed) == 0 && self.incoming.len.load(Relaxed) == 0 {
+        // `ready` first: to read the other takes its line away from the producers.
+        if self.ready.len.load(Relaxed) == 0 && self.is_empty() {
             return None;
         }
         let mut ready = self.ready.tasks.lock();
