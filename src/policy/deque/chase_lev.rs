@@ -134,11 +134,15 @@ impl Shared {
     #[inline]
     fn pop(&self) -> Option<NonNull<Link>> {
         let bottom = self.bottom.load(Relaxed);
-        // Nothing there: `top` only grows. Saves the fence.
-        if self.top.load(Relaxed).wrapping_sub(bottom) >= 0 {
-            return None;
-        }
+        // May be stale, and is too small then, as `top` only grows.
+        let top = self.top.load(Relaxed);
         let last = bottom.wrapping_sub(1);
+        match bottom.wrapping_sub(top) {
+            ..=0 => return None,
+            // The last one, which is the oldest too: claimed as a thief does it. `bottom` is this thread's own, so no fence.
+            1 => return self.claim(top, last),
+            _ => {}
+        }
         self.bottom.store(last, Relaxed);
         // Pairs with the fence in `steal`: of a pop and a steal that want the last but one entry, at least one sees the other.
         if !mutant("deque_pop_no_fence") {
@@ -146,21 +150,22 @@ impl Shared {
         }
         let top = self.top.load(Relaxed);
         let left = last.wrapping_sub(top);
-        if left < 0 {
-            self.bottom.store(bottom, Relaxed);
-            return None;
+        if left > 0 {
+            return NonNull::new(self.buffer().slot(last).load(Relaxed));
         }
+        // Thieves took the others meanwhile. With `bottom` back in its place, the last one goes to whoever claims it.
+        self.bottom.store(bottom, Relaxed);
+        if left == 0 { self.claim(top, last) } else { None }
+    }
+
+    /// The entry at `last`, by the owner, if `top` is still there and nobody is faster.
+    #[inline]
+    fn claim(&self, top: isize, last: isize) -> Option<NonNull<Link>> {
         let entry = self.buffer().slot(last).load(Relaxed);
-        if left == 0 {
-            // The last one: thieves may want it, too. Linearization point: the exchange.
-            let won = mutant("deque_pop_last_without_cas")
-                || self.top.compare_exchange(top, top.wrapping_add(1), SeqCst, Relaxed).is_ok();
-            self.bottom.store(bottom, Relaxed);
-            if !won {
-                return None;
-            }
-        }
-        NonNull::new(entry)
+        // Linearization point. SeqCst as in `steal`.
+        let won = mutant("deque_pop_last_without_cas")
+            || self.top.compare_exchange(top, top.wrapping_add(1), SeqCst, Relaxed).is_ok();
+        if won { NonNull::new(entry) } else { None }
     }
 
     /// The oldest entry, by anybody.
