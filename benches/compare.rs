@@ -1,4 +1,5 @@
-//! Pools side by side in one run: each round measures every pool once, so that the machine's moods meet all alike.
+//! Pools side by side in one run: each round measures every pool once, in an order of its own, so that the machine's moods, and what
+//! the pool before has left in its caches, meet all alike.
 //!
 //! `cargo run --release -p lockgrain-benches --bin compare -- --help`
 
@@ -48,8 +49,12 @@ impl Sample {
 
 fn measure(peers: &[Box<dyn Peer>], workload: Workload, rounds: usize) -> Vec<Sample> {
     let mut samples = vec![Vec::with_capacity(rounds); peers.len()];
+    let mut order: Vec<usize> = (0..peers.len()).collect();
+    let mut random = fastrand::Rng::with_seed(1);
     for round in 0..=rounds {
-        for (peer, sample) in peers.iter().zip(&mut samples) {
+        random.shuffle(&mut order);
+        for &index in &order {
+            let (peer, sample) = (&peers[index], &mut samples[index]);
             // What the pool before left to do is done: its threads are asleep.
             std::thread::sleep(Duration::from_millis(2));
             let took = peer.run(workload);

@@ -28,7 +28,7 @@ pub fn all(workers: usize) -> Vec<Box<dyn Peer>> {
     fn peer<E: Executor>(workers: usize) -> Box<dyn Peer> {
         Box::new(Stage::<E>::new(workers))
     }
-    vec![
+    let peers = vec![
         peer::<ThreadPool<LockFree>>(workers),
         peer::<ThreadPool<OverCrossbeam>>(workers),
         peer::<ThreadPool<FineGrained>>(workers),
@@ -39,7 +39,10 @@ pub fn all(workers: usize) -> Vec<Box<dyn Peer>> {
         peer::<rusty_pool::ThreadPool>(workers),
         peer::<Channel>(workers),
         peer::<NaiveMutex>(workers),
-    ]
+    ];
+    #[cfg(feature = "forte")]
+    let peers = peers.into_iter().chain((workers <= Forte::MOST).then(|| peer::<Forte>(workers))).collect();
+    peers
 }
 
 /// [`LockFree`] with `crossbeam-deque` in the place of the crate's own deque.
@@ -147,6 +150,32 @@ impl Executor for tokio::runtime::Runtime {
 
     fn result<T: Send + 'static>(&self, handle: Self::Handle<T>) -> T {
         self.block_on(handle).expect("the task does not fail")
+    }
+}
+
+/// Its pools are for ever.
+#[cfg(feature = "forte")]
+struct Forte(&'static forte::ThreadPool);
+
+#[cfg(feature = "forte")]
+impl Forte {
+    /// Threads of one pool.
+    const MOST: usize = 32;
+}
+
+#[cfg(feature = "forte")]
+impl Executor for Forte {
+    const NAME: &'static str = "forte";
+    with_slots!();
+
+    fn start(workers: usize) -> Self {
+        let pool: &'static forte::ThreadPool = Box::leak(Box::new(forte::ThreadPool::new()));
+        assert_eq!(pool.resize_to(workers), workers);
+        Self(pool)
+    }
+
+    fn spawn(&self, f: impl FnOnce() + Send + 'static) {
+        self.0.spawn(move |_: &forte::Worker| f());
     }
 }
 

@@ -8,8 +8,8 @@ use std::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
-use crate::sync::{Mutex, mutant};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
+use crate::sync::mutant;
 use crate::task::{Link, Task};
 
 /// An unbounded queue that takes no memory of its own: tasks are chained through their links.
@@ -39,7 +39,29 @@ struct Front {
     last: AtomicPtr<Link>,
     /// How many entries ever came out.
     popped: AtomicUsize,
-    turn: Mutex<()>,
+    turn: Turn,
+}
+
+/// Lets one consumer in at a time; the others go elsewhere. A flag and no mutex, as nobody waits for it: its end is a store.
+#[derive(Debug)]
+struct Turn(AtomicBool);
+
+impl Turn {
+    fn take(&self) -> Option<TurnTaken<'_>> {
+        // Acquire pairs with the release below: who has the turn sees what the last one did, and the entries it fetched.
+        let order = if mutant("injector_turn_relaxed") { Relaxed } else { Acquire };
+        // The look first leaves the line with whoever has the turn.
+        let free = !self.0.load(Relaxed) && self.0.compare_exchange(false, true, order, Relaxed).is_ok();
+        (free || mutant("injector_turn_shared")).then(|| TurnTaken(self))
+    }
+}
+
+struct TurnTaken<'a>(&'a Turn);
+
+impl Drop for TurnTaken<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(false, Release);
+    }
 }
 
 /// What an attempt to take the oldest entry gave.
@@ -62,7 +84,7 @@ impl Injector {
                 first: AtomicPtr::new(ptr::null_mut()),
                 last: AtomicPtr::new(ptr::null_mut()),
                 popped: AtomicUsize::new(0),
-                turn: Mutex::new(()),
+                turn: Turn(AtomicBool::new(false)),
             }),
         }
     }
@@ -86,6 +108,8 @@ impl Injector {
     pub(super) fn push_link(&self, link: NonNull<Link>) {
         // SAFETY: the queue has the entry from here on, and it is alive until it comes out.
         unsafe { link.as_ref() }.next.store(ptr::null_mut(), Relaxed);
+        // First, so that the line with the tail is fetched once and not again after the link has been written.
+        self.back.pushed.fetch_add(1, Relaxed);
         // Linearization point. Release: the next producer writes this link's `next` after the store above, and the consumer's
         // swap in `refill` acquires the entry. Acquire: the same from the other side, and `head` is written after the consumer
         // that took all has cleared it.
@@ -96,7 +120,6 @@ impl Injector {
             Some(before) => unsafe { before.as_ref() }.next.store(link.as_ptr(), Relaxed),
             None => self.back.head.store(link.as_ptr(), Relaxed),
         }
-        self.back.pushed.fetch_add(1, Relaxed);
     }
 
     pub(super) fn pop_link(&self) -> Taken {
@@ -105,7 +128,7 @@ impl Injector {
         if front.first.load(Relaxed).is_null() && self.is_empty() {
             return Taken::Empty;
         }
-        let Some(_turn) = front.turn.try_lock() else { return Taken::Retry };
+        let Some(_turn) = front.turn.take() else { return Taken::Retry };
         let first = match NonNull::new(front.first.load(Relaxed)) {
             Some(first) => first,
             None => match self.refill() {
@@ -165,9 +188,9 @@ impl Injector {
 
     /// How many entries wait; an estimate while others push and pop.
     pub(super) fn len(&self) -> usize {
-        let popped = self.front.popped.load(Relaxed);
-        // An entry may come out before it is counted as pushed.
-        (self.back.pushed.load(Relaxed).wrapping_sub(popped) as isize).max(0) as usize
+        // Acquire: `popped` is read after it, so that an entry that comes out meanwhile is not counted as waiting.
+        let pushed = self.back.pushed.load(Acquire);
+        (pushed.wrapping_sub(self.front.popped.load(Relaxed)) as isize).max(0) as usize
     }
 
     #[inline]

@@ -31,7 +31,8 @@ impl Entries {
     }
 
     fn pop(injector: &Injector) -> Option<usize> {
-        loop {
+        // The second attempt comes at once, while whoever was in the way may still be there.
+        for attempt in 0.. {
             match injector.pop_link() {
                 Taken::Entry(link) => {
                     // SAFETY: the link is the first field of an entry.
@@ -45,9 +46,11 @@ impl Entries {
                     }));
                 }
                 Taken::Empty => return None,
+                Taken::Retry if attempt == 0 => {}
                 Taken::Retry => hint::spin_loop(),
             }
         }
+        unreachable!("attempts do not end")
     }
 }
 

@@ -69,12 +69,13 @@ mod magazine {
     use std::ptr::NonNull;
 
     use super::{ALIGN, CLASSES, LARGEST, STEP, class};
+    use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use crate::sync::{Mutex, local};
 
     /// Blocks that change threads at once.
     const ROUNDS: u32 = 64;
-    /// Full magazines of one class that are kept for other threads: at most a million and a half bytes a class.
-    const KEPT: usize = 200;
+    /// Bytes that the depot keeps, of all classes: the memory of some 100,000 small tasks.
+    const KEPT: usize = 8 << 20;
 
     /// Free blocks of one class, chained through their first words.
     struct Magazine {
@@ -137,20 +138,30 @@ mod magazine {
         }
     }
 
-    static DEPOTS: [Mutex<Vec<Magazine>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+    /// Magazines for whichever thread needs them, a list a class. Nobody waits for it: who finds it busy does without.
+    static DEPOT: [Mutex<Vec<Magazine>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+    static KEPT_NOW: AtomicUsize = AtomicUsize::new(0);
 
-    /// Gives a magazine to the other threads; a depot that is full or busy does not take it.
+    fn bytes(class: usize, magazine: &Magazine) -> usize {
+        magazine.rounds.get() as usize * (class * STEP + ALIGN)
+    }
+
     fn deposit(class: usize, magazine: Magazine) {
-        let refused = match DEPOTS[class].try_lock() {
-            Some(mut depot) if depot.len() < KEPT => {
-                depot.push(magazine);
-                None
-            }
-            _ => Some(magazine),
-        };
-        if let Some(magazine) = refused {
+        let bytes = bytes(class, &magazine);
+        if KEPT_NOW.load(Relaxed) + bytes <= KEPT
+            && let Some(mut depot) = DEPOT[class].try_lock()
+        {
+            KEPT_NOW.fetch_add(bytes, Relaxed);
+            depot.push(magazine);
+        } else {
             magazine.empty(class);
         }
+    }
+
+    fn withdraw(class: usize) -> Option<Magazine> {
+        let magazine = DEPOT[class].try_lock()?.pop()?;
+        KEPT_NOW.fetch_sub(bytes(class, &magazine), Relaxed);
+        Some(magazine)
     }
 
     /// A thread's blocks of one class. Two magazines, so that a thread at a magazine's edge need not go to the depot each time.
@@ -174,11 +185,7 @@ mod magazine {
 
         #[cold]
         fn reload(&self, class: usize) -> Option<NonNull<u8>> {
-            let full = if self.spare.is_empty() {
-                DEPOTS[class].try_lock().and_then(|mut depot| depot.pop())?
-            } else {
-                self.spare.take_all()
-            };
+            let full = if self.spare.is_empty() { withdraw(class)? } else { self.spare.take_all() };
             self.loaded.refill(full);
             self.loaded.pop()
         }
