@@ -14,8 +14,6 @@ use crate::sync::{Arc, Instant, MODEL, hint};
 use crate::task::state::State;
 use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
-/// Attempts in a row to find a task before others get this core.
-const RETRIES: u32 = if MODEL { 0 } else { 16 };
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
 
@@ -74,7 +72,6 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
 impl<P: LockPolicy> Worker<P> {
     fn run(&self, frame: &Frame) {
         let core = &*self.core;
-        let mut retries = 0;
         loop {
             if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
                 core.gate.enter(Entrant::Ordinary);
@@ -84,7 +81,6 @@ impl<P: LockPolicy> Worker<P> {
                 if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
             match found {
                 Find::Task(task, source) => {
-                    retries = 0;
                     if source == Source::Stolen {
                         core.counters[self.index].stolen.add_owned(1);
                     }
@@ -101,11 +97,8 @@ impl<P: LockPolicy> Worker<P> {
                         self.sleep();
                     }
                 }
-                Find::Retry => {
-                    // Whoever is in the way may wait for this core.
-                    retries += 1;
-                    if retries < RETRIES { patience::pause() } else { hint::yield_now() }
-                }
+                // Whoever is in the way may wait for this core.
+                Find::Retry => hint::yield_now(),
                 Find::Empty => {
                     self.leave_gate();
                     if self.look() {
