@@ -152,3 +152,23 @@ fn tasks_that_wait_for_the_lock_can_be_cancelled() {
     pool.shutdown();
     assert_eq!(runs.load(SeqCst), 0);
 }
+
+#[test]
+fn holds_and_waits_are_counted_and_timed() {
+    const SHORT: Duration = Duration::from_millis(5);
+    let pool = pool(1);
+    assert_eq!((pool.metrics().lock_holds, pool.metrics().lock_waits), (0, 0));
+    let waits = pool.lock(|_cx| {
+        let waits = pool.submit(|| ());
+        while pool.metrics().lock_waits == 0 {
+            thread::yield_now();
+        }
+        thread::sleep(SHORT);
+        waits
+    });
+    waits.result().unwrap();
+    pool.shutdown();
+    let metrics = pool.metrics();
+    assert_eq!((metrics.lock_holds, metrics.lock_waits), (2, 1));
+    assert!(metrics.lock_hold_time >= SHORT && metrics.lock_wait_time >= SHORT, "{metrics:?}");
+}

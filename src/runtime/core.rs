@@ -1,7 +1,6 @@
 //! What the threads of one pool share.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -14,7 +13,7 @@ use super::worker::{self, Worker};
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
-use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread};
+use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number};
 use crate::task::{PanicPayload, Task, TaskError, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
@@ -70,16 +69,6 @@ pub(crate) struct Core<P: LockPolicy> {
     termination: Condvar,
 }
 
-/// Identities of pools. Not a facade atomic: it takes part in no protocol, and models count from any number.
-static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-
-fn next_id() -> u32 {
-    // Never reused: a worker trusts the number to say which pool, and so which types, it belongs to.
-    NEXT_ID
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| id.checked_add(1))
-        .expect("no more than u32::MAX pools in one process")
-}
-
 impl<P: LockPolicy> Core<P> {
     pub(crate) fn new(config: Config, hooks: Hooks) -> Arc<Self> {
         let threads = config.workers + config.spares;
@@ -88,7 +77,8 @@ impl<P: LockPolicy> Core<P> {
         let target = if P::Gate::EXCLUSIVE { 1 } else { config.workers };
         let places = (0..threads).map(|_| Place { local: Mutex::new(None), thread: Mutex::new(None) }).collect();
         Arc::new(Self {
-            id: next_id(),
+            // Never reused: a worker trusts the number to say which pool, and so which types, it belongs to.
+            id: unique_number(),
             hooks,
             places,
             queue,
@@ -340,7 +330,9 @@ impl<P: LockPolicy> Core<P> {
         metrics.cancelled += self.cancelled.get();
         metrics.woken = self.woken.get();
         metrics.start_failures = self.start_failures.get();
-        metrics.lock_waits = self.gate.waits();
+        let lock = self.gate.counts();
+        (metrics.lock_waits, metrics.lock_wait_time) = (lock.waits, lock.waited);
+        (metrics.lock_holds, metrics.lock_hold_time) = (lock.holds, lock.held);
         metrics.threads = self.idle.load().threads();
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());

@@ -1,5 +1,7 @@
 //! Counters: one writer each, summed when they are read.
 
+use std::time::Duration;
+
 use crate::sync::Counter;
 use crate::task::Tally;
 
@@ -54,8 +56,15 @@ pub struct Metrics {
     pub woken: u64,
     /// Tasks that wait in the queues now.
     pub queue_depth: u64,
-    /// How often somebody had to wait for the global lock.
+    /// How often somebody had to wait for the global lock, and for how long in all. A wait counts when it is over.
     pub lock_waits: u64,
+    /// See [`lock_waits`](Self::lock_waits).
+    pub lock_wait_time: Duration,
+    /// How often the global lock changed hands, and how long it was held in all. A worker holds it over many tasks in a row; a
+    /// hold counts in the time when it is over.
+    pub lock_holds: u64,
+    /// See [`lock_holds`](Self::lock_holds).
+    pub lock_hold_time: Duration,
     /// Threads that could not be started.
     pub start_failures: u64,
     /// Threads there are now, spare ones too.

@@ -26,7 +26,7 @@ use crate::task::{self, TaskError};
 #[doc(alias = "ThreadPoolExecutor")]
 #[doc(alias = "ExecutorService")]
 pub struct ThreadPool<P: LockPolicy = LockFree> {
-    owner: std::sync::Arc<Owner<P>>,
+    owner: Arc<Owner<P>>,
 }
 
 /// What the handles share and the threads do not: its drop ends the pool.
@@ -96,7 +96,7 @@ impl ThreadPool<LockFree> {
 
 impl<P: LockPolicy> ThreadPool<P> {
     pub(super) fn from_core(core: Arc<Core<P>>) -> Self {
-        Self { owner: std::sync::Arc::new(Owner { core }) }
+        Self { owner: Arc::new(Owner { core }) }
     }
 
     pub(super) fn core(&self) -> &Arc<Core<P>> {

@@ -35,6 +35,8 @@ pub(crate) const fn size(small: usize, large: usize) -> usize {
 mod counter;
 mod mutant;
 mod parker;
+mod unique;
 pub(crate) use counter::Counter;
 pub(crate) use mutant::mutant;
 pub(crate) use parker::Parker;
+pub(crate) use unique::unique_number;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Entrant, ExclusiveGate, Gate};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex, Parker, mutant};
+use super::{Entrant, ExclusiveGate, Gate, GateCounts};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, Instant, Mutex, Parker, mutant};
 
 /// The gate of [`GlobalLock`](crate::GlobalLock): one at a time, handed directly to the next in line, so that whoever
 /// leaves can't snatch it back. Returners go before ordinary entrants, at most 16 in a row.
@@ -13,12 +13,13 @@ pub struct GlobalGate {
     line: Mutex<Line>,
     /// Whether the line is not empty; written under its lock.
     wanted: AtomicBool,
-    waits: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Line {
-    held: bool,
+    /// Since when somebody holds it; none while it is free.
+    held_since: Option<Instant>,
+    counts: GateCounts,
     returners: VecDeque<Arc<Parker>>,
     ordinary: VecDeque<Arc<Parker>>,
     /// Returners let in since the last ordinary entrant.
@@ -38,26 +39,40 @@ impl Line {
         self.ordinary.pop_front()
     }
 
+    /// The gate goes to somebody now, or to nobody.
+    fn pass(&mut self, to_somebody: bool) {
+        let now = Instant::now();
+        if let Some(since) = self.held_since.take() {
+            self.counts.held += now.duration_since(since);
+        }
+        if to_somebody {
+            self.held_since = Some(now);
+            self.counts.holds += 1;
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.returners.is_empty() && self.ordinary.is_empty()
     }
 }
 
-// SAFETY: `held` is only changed under the lock. `enter` returns after it set `held` itself, or after `leave`, which leaves it
+// SAFETY: `held_since` is only changed under the lock. `enter` returns after it set it itself, or after `leave`, which leaves it
 // set, unparked this one entrant, taken from the line. The mutex and the parker order the one before the other.
 unsafe impl Gate for GlobalGate {
     const EXCLUSIVE: bool = true;
 
     fn new() -> Self {
-        Self { line: Mutex::new(Line::default()), wanted: AtomicBool::new(false), waits: AtomicU64::new(0) }
+        Self { line: Mutex::new(Line::default()), wanted: AtomicBool::new(false) }
     }
 
     fn enter(&self, who: Entrant) {
         let mut line = self.line.lock();
-        if !line.held || mutant("gate_enter_ignores_holder") {
-            line.held = true;
+        if line.held_since.is_none() || mutant("gate_enter_ignores_holder") {
+            line.pass(true);
             return;
         }
+        let asked = Instant::now();
+        line.counts.waits += 1;
         let parker = Arc::new(Parker::new());
         match who {
             Entrant::Returner => line.returners.push_back(parker.clone()),
@@ -65,14 +80,15 @@ unsafe impl Gate for GlobalGate {
         }
         self.wanted.store(true, Relaxed);
         drop(line);
-        self.waits.fetch_add(1, Relaxed);
         parker.park();
+        let waited = Instant::now().duration_since(asked);
+        self.line.lock().counts.waited += waited;
     }
 
     fn leave(&self) {
         let mut line = self.line.lock();
         let next = line.next();
-        line.held = next.is_some() && !mutant("gate_leave_opens");
+        line.pass(next.is_some() && !mutant("gate_leave_opens"));
         self.wanted.store(!line.is_empty(), Relaxed);
         drop(line);
         // After unlocking, so that it wakes to a free lock.
@@ -88,8 +104,8 @@ unsafe impl Gate for GlobalGate {
         self.wanted.load(Relaxed)
     }
 
-    fn waits(&self) -> u64 {
-        self.waits.load(Relaxed)
+    fn counts(&self) -> GateCounts {
+        self.line.lock().counts
     }
 }
 

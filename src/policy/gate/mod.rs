@@ -8,6 +8,8 @@ mod open;
 pub use global::GlobalGate;
 pub use open::OpenGate;
 
+use std::time::Duration;
+
 /// Who asks to come in: decides the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entrant {
@@ -33,8 +35,22 @@ pub unsafe trait Gate: Send + Sync + Sized + 'static {
     fn leave(&self);
     /// Whether somebody waits. A hint: one relaxed load.
     fn is_wanted(&self) -> bool;
-    /// How often an `enter` had to wait.
-    fn waits(&self) -> u64;
+    /// What it has counted.
+    fn counts(&self) -> GateCounts;
+}
+
+/// What a gate has counted since it was made; all zero for one that counts nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GateCounts {
+    /// Times that an `enter` had to wait.
+    pub waits: u64,
+    /// How long these took, as far as they are over.
+    pub waited: Duration,
+    /// Times that somebody was let in.
+    pub holds: u64,
+    /// How long these lasted, as far as they are over.
+    pub held: Duration,
 }
 
 /// A gate that excludes everybody: what makes [`ThreadPool::lock`](crate::ThreadPool::lock) mean something.

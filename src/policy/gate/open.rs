@@ -1,6 +1,6 @@
 //! No gate.
 
-use super::{Entrant, Gate};
+use super::{Entrant, Gate, GateCounts};
 
 /// Everybody may run: the gate of [`FineGrained`](crate::FineGrained) and [`LockFree`](crate::LockFree). Costs nothing.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ unsafe impl Gate for OpenGate {
         false
     }
 
-    fn waits(&self) -> u64 {
-        0
+    fn counts(&self) -> GateCounts {
+        GateCounts::default()
     }
 }
