@@ -8,8 +8,8 @@ use std::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
-use crate::sync::mutant;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
+use crate::sync::{Counter, mutant};
 use crate::task::{Link, Task};
 
 /// An unbounded queue that takes no memory of its own: tasks are chained through their links.
@@ -27,7 +27,7 @@ struct Back {
     /// The oldest entry, or null: then there is none, or the producer that found it so is about to write.
     head: AtomicPtr<Link>,
     /// How many entries were ever pushed. On the line that the swap owns anyway.
-    pushed: AtomicUsize,
+    pushed: Counter,
 }
 
 /// What consumers write: the entries taken from the producers' side, which nobody adds to.
@@ -38,7 +38,7 @@ struct Front {
     /// The newest of these; means nothing while there is none.
     last: AtomicPtr<Link>,
     /// How many entries ever came out.
-    popped: AtomicUsize,
+    popped: Counter,
     turn: Turn,
 }
 
@@ -78,12 +78,12 @@ impl Injector {
             back: CachePadded::new(Back {
                 tail: AtomicPtr::new(ptr::null_mut()),
                 head: AtomicPtr::new(ptr::null_mut()),
-                pushed: AtomicUsize::new(0),
+                pushed: Counter::new(),
             }),
             front: CachePadded::new(Front {
                 first: AtomicPtr::new(ptr::null_mut()),
                 last: AtomicPtr::new(ptr::null_mut()),
-                popped: AtomicUsize::new(0),
+                popped: Counter::new(),
                 turn: Turn(AtomicBool::new(false)),
             }),
         }
@@ -109,7 +109,7 @@ impl Injector {
         // SAFETY: the queue has the entry from here on, and it is alive until it comes out.
         unsafe { link.as_ref() }.next.store(ptr::null_mut(), Relaxed);
         // First, so that the line with the tail is fetched once and not again after the link has been written.
-        self.back.pushed.fetch_add(1, Relaxed);
+        self.back.pushed.add_shared(1);
         // Linearization point. Release: the next producer writes this link's `next` after the store above, and the consumer's
         // swap in `refill` acquires the entry. Acquire: the same from the other side, and `head` is written after the consumer
         // that took all has cleared it.
@@ -148,7 +148,7 @@ impl Injector {
             next
         };
         front.first.store(next, Relaxed);
-        self.count_popped();
+        front.popped.add_owned(1);
         Taken::Entry(first)
     }
 
@@ -180,17 +180,11 @@ impl Injector {
         Ok(first)
     }
 
-    /// By the consumer whose turn it is.
-    fn count_popped(&self) {
-        let popped = &self.front.popped;
-        popped.store(popped.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-
     /// How many entries wait; an estimate while others push and pop.
     pub(super) fn len(&self) -> usize {
-        // Acquire: `popped` is read after it, so that an entry that comes out meanwhile is not counted as waiting.
-        let pushed = self.back.pushed.load(Acquire);
-        (pushed.wrapping_sub(self.front.popped.load(Relaxed)) as isize).max(0) as usize
+        // In this order: an entry that comes out meanwhile is not counted as waiting.
+        let pushed = self.back.pushed.get();
+        pushed.saturating_sub(self.front.popped.get()) as usize
     }
 
     #[inline]

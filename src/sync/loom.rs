@@ -185,32 +185,21 @@ impl<T> UnsafeCell<T> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Mutex<T> {
-    inner: ::loom::sync::Mutex<T>,
-    /// Whether it is locked: loom's own `try_lock` hardly ever finds it so.
-    held: atomic::AtomicBool,
-}
+pub(crate) struct Mutex<T>(::loom::sync::Mutex<T>);
 
 #[derive(Debug)]
-pub(crate) struct MutexGuard<'a, T> {
+pub(crate) struct MutexGuard<'a, T>(
     /// None while a condition variable has it.
-    inner: Option<::loom::sync::MutexGuard<'a, T>>,
-    held: &'a atomic::AtomicBool,
-}
+    Option<::loom::sync::MutexGuard<'a, T>>,
+);
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { inner: ::loom::sync::Mutex::new(value), held: atomic::AtomicBool::new(false) }
+        Self(::loom::sync::Mutex::new(value))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        let inner = self.inner.lock().expect("loom's mutexes are not poisoned");
-        self.held.store(true, atomic::Ordering::Relaxed);
-        MutexGuard { inner: Some(inner), held: &self.held }
-    }
-
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        (!self.held.load(atomic::Ordering::Relaxed)).then(|| self.lock())
+        MutexGuard(Some(self.0.lock().expect("loom's mutexes are not poisoned")))
     }
 }
 
@@ -224,17 +213,61 @@ impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.inner.as_ref().expect("only taken during a wait")
+        self.0.as_ref().expect("only taken during a wait")
     }
 }
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.inner.as_mut().expect("only taken during a wait")
+        self.0.as_mut().expect("only taken during a wait")
     }
 }
 
-impl<T> Drop for MutexGuard<'_, T> {
+/// A mutex that can be tried, which others need not pay for: loom's own `try_lock` hardly ever finds it locked, so a flag says
+/// whether it is, and is looked at.
+#[derive(Debug)]
+pub(crate) struct TryMutex<T> {
+    mutex: Mutex<T>,
+    held: atomic::AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) struct TryMutexGuard<'a, T> {
+    guard: MutexGuard<'a, T>,
+    held: &'a atomic::AtomicBool,
+}
+
+impl<T> TryMutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { mutex: Mutex::new(value), held: atomic::AtomicBool::new(false) }
+    }
+
+    pub(crate) fn lock(&self) -> TryMutexGuard<'_, T> {
+        let guard = self.mutex.lock();
+        self.held.store(true, atomic::Ordering::Relaxed);
+        TryMutexGuard { guard, held: &self.held }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<TryMutexGuard<'_, T>> {
+        (!self.held.load(atomic::Ordering::Relaxed)).then(|| self.lock())
+    }
+}
+
+impl<T> Deref for TryMutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for TryMutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+impl<T> Drop for TryMutexGuard<'_, T> {
     fn drop(&mut self) {
         self.held.store(false, atomic::Ordering::Relaxed);
     }
@@ -249,10 +282,8 @@ impl Condvar {
     }
 
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        guard.held.store(false, atomic::Ordering::Relaxed);
-        let inner = guard.inner.take().expect("only taken during a wait");
-        guard.inner = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
-        guard.held.store(true, atomic::Ordering::Relaxed);
+        let inner = guard.0.take().expect("only taken during a wait");
+        guard.0 = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
     }
 
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
@@ -275,7 +306,10 @@ impl Condvar {
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
     let mut builder = ::loom::model::Builder::new();
-    builder.preemption_bound = preemptions;
+    builder.preemption_bound = match std::env::var("LOCKGRAIN_PREEMPTIONS") {
+        Ok(text) => text.parse().ok(),
+        Err(_) => preemptions,
+    };
     builder.max_branches = 20_000;
     builder.check(move || {
         EXECUTIONS.fetch_add(1, Relaxed);

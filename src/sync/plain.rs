@@ -76,6 +76,9 @@ impl<T> Mutex<T> {
     }
 }
 
+/// One that can be tried; another type under loom only.
+pub(crate) type TryMutex<T> = Mutex<T>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(parking_lot::Condvar);
 

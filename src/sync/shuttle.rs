@@ -106,6 +106,9 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+/// One that can be tried; another type under loom only.
+pub(crate) type TryMutex<T> = Mutex<T>;
+
 #[derive(Debug)]
 pub(crate) struct Condvar(::shuttle::sync::Condvar);
 

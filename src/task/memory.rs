@@ -70,7 +70,7 @@ mod magazine {
 
     use super::{ALIGN, CLASSES, LARGEST, STEP, class};
     use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use crate::sync::{Mutex, local};
+    use crate::sync::{TryMutex, local};
 
     /// Blocks that change threads at once.
     const ROUNDS: u32 = 64;
@@ -139,7 +139,7 @@ mod magazine {
     }
 
     /// Magazines for whichever thread needs them, a list a class. Nobody waits for it: who finds it busy does without.
-    static DEPOT: [Mutex<Vec<Magazine>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+    static DEPOT: [TryMutex<Vec<Magazine>>; CLASSES] = [const { TryMutex::new(Vec::new()) }; CLASSES];
     static KEPT_NOW: AtomicUsize = AtomicUsize::new(0);
 
     fn bytes(class: usize, magazine: &Magazine) -> usize {

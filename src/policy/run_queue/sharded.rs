@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 
 use super::inbox::Inbox;
 use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
-use crate::sync::Mutex;
+use crate::sync::TryMutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::task::Task;
 
@@ -23,14 +23,14 @@ pub struct Sharded {
 
 #[derive(Debug)]
 struct Shard {
-    tasks: Mutex<VecDeque<Task>>,
+    tasks: TryMutex<VecDeque<Task>>,
     /// Written under the lock.
     len: AtomicUsize,
 }
 
 impl Shard {
     fn new() -> Self {
-        Self { tasks: Mutex::new(VecDeque::new()), len: AtomicUsize::new(0) }
+        Self { tasks: TryMutex::new(VecDeque::new()), len: AtomicUsize::new(0) }
     }
 
     fn len(&self) -> usize {

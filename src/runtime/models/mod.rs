@@ -1,0 +1,4 @@
+//! Models of the runtime. `cargo xtask models` runs each in its own process.
+
+mod pool;
+mod sleepers;
