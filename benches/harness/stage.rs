@@ -62,6 +62,8 @@ pub trait Peer {
     fn name(&self) -> &'static str;
     /// Runs the workload's tasks once; the time of all.
     fn run(&self, workload: Workload) -> Duration;
+    /// Spawns so many tasks from outside, one at a time, each after a pause.
+    fn trickle(&self, tasks: u64, pause: Duration);
 }
 
 /// A pool and what its tasks report to. It lives as long as the process, so that tasks can refer to it at no cost.
@@ -96,6 +98,11 @@ impl<E: Executor> Stage<E> {
         begun.elapsed()
     }
 
+    fn spawn_after(&'static self, pause: Duration) {
+        thread::sleep(pause);
+        self.pool.spawn(move || self.done());
+    }
+
     fn spawn_many(&'static self, tasks: u64) {
         for _ in 0..tasks {
             self.pool.spawn(move || self.done());
@@ -127,6 +134,11 @@ impl<E: Executor> Stage<E> {
 impl<E: Executor> Peer for &'static Stage<E> {
     fn name(&self) -> &'static str {
         E::NAME
+    }
+
+    fn trickle(&self, tasks: u64, pause: Duration) {
+        let stage = *self;
+        stage.until_done(tasks, || (0..tasks).for_each(|_| stage.spawn_after(pause)));
     }
 
     fn run(&self, workload: Workload) -> Duration {

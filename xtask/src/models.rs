@@ -1,14 +1,17 @@
 //! The model checks, each model in a process of its own, and the seeded faults that they must catch.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 /// A model that takes longer counts as failed.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What runs the models.
 #[derive(Clone, Copy)]
@@ -64,7 +67,8 @@ impl Program {
 
     fn run(&self, model: &str, mutant: Option<&str>) -> Result<Outcome> {
         let start = Instant::now();
-        let log = std::env::temp_dir().join(format!("lockgrain-model-{}", std::process::id()));
+        let name = format!("lockgrain-{}-{}-{model}", self.checker.name(), std::process::id()).replace("::", "-");
+        let log = std::env::temp_dir().join(name);
         let file = fs::File::create(&log)?;
         let mut command = Command::new(&self.path);
         command.args(["--exact", model, "--nocapture"]).stdout(file.try_clone()?).stderr(file);
@@ -85,7 +89,7 @@ impl Program {
                 eprintln!("{model} took more than {} s", LIMIT.as_secs());
                 break false;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         };
         let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         fs::remove_file(&log)?;
@@ -106,20 +110,32 @@ fn executions(printed: &str) -> Option<u64> {
     rest.split_once(" executions")?.0.parse().ok()
 }
 
+/// Does `work` for each item, as many at once as there are processors; what came of each.
+fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Vec<R> { std::iter::from_fn(|| items.get(next.fetch_add(1, Relaxed))).map(&work).collect() };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("it does not panic")).collect()
+    })
+}
+
 /// Runs all models; fails if one fails, did not complete, or explored one execution only.
 pub(crate) fn models(checker: Checker) -> Result<()> {
     let program = Program::build(checker)?;
     let models = program.models()?;
     ensure!(!models.is_empty(), "there are no models");
     println!("\n| model | verdict | executions | seconds |\n|---|---|---|---|");
-    let mut failed = 0;
-    for model in &models {
+    let good = each(&models, |model| {
         let Outcome { passed, executions, took } = program.run(model, None)?;
         let good = passed && executions.is_some_and(|executions| executions > 1);
-        failed += usize::from(!good);
         let verdict = if good { "ok" } else { "FAILED" };
         println!("| {model} | {verdict} | {} | {:.1} |", executions.unwrap_or(0), took.as_secs_f64());
-    }
+        Ok(good)
+    });
+    let good: Vec<bool> = good.into_iter().collect::<Result<_>>()?;
+    let failed = good.iter().filter(|good| !**good).count();
     ensure!(failed == 0, "{failed} of {} models failed", models.len());
     Ok(())
 }
@@ -138,15 +154,18 @@ pub(crate) fn mutants() -> Result<()> {
     }
     let program = Program::build(Checker::Loom)?;
     let models = program.models()?;
-    println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
-    let mut survivors = 0;
-    for (mutant, model) in &listed {
+    for (_, model) in &listed {
         ensure!(models.iter().any(|known| known == model), "there is no model `{model}`");
+    }
+    println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
+    let survived = each(&listed, |(mutant, model)| {
         let Outcome { passed, took, .. } = program.run(model, Some(mutant))?;
-        survivors += usize::from(passed);
         let verdict = if passed { "SURVIVED" } else { "caught" };
         println!("| {mutant} | {model} | {verdict} | {:.1} |", took.as_secs_f64());
-    }
+        Ok(passed)
+    });
+    let survived: Vec<bool> = survived.into_iter().collect::<Result<_>>()?;
+    let survivors = survived.iter().filter(|survived| **survived).count();
     ensure!(survivors == 0, "{survivors} of {} mutants survived", listed.len());
     Ok(())
 }
