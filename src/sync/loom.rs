@@ -58,6 +58,7 @@ pub(crate) mod atomic {
                     self.inner.load(order)
                 }
 
+                #[allow(dead_code, reason = "not every width is used in every way")]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
                     self.branch.notify_one();
                     self.inner.store(value, order);
@@ -120,7 +121,7 @@ pub(crate) mod atomic {
     atomic!(AtomicBool, bool);
     atomic!(AtomicU32, u32, swap, fetch_add, fetch_or, fetch_and);
     atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or);
-    atomic!(AtomicUsize, usize, fetch_add, fetch_max);
+    atomic!(AtomicUsize, usize, fetch_max);
     atomic!(AtomicIsize, isize);
 
     pub(crate) struct AtomicPtr<T> {

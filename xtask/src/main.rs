@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use models::Selection;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's checks")]
 struct Arguments {
@@ -22,11 +24,19 @@ enum Command {
     /// The example `checksum` under each policy, against `sha256sum -c`.
     Example,
     /// The loom models, each in its own process.
-    Models,
+    Models {
+        #[command(flatten)]
+        selection: Selection,
+        /// As many preemptions at most in every model, in the place of its own bound.
+        #[arg(long)]
+        preemptions: Option<u32>,
+    },
     /// The same models, larger, under random schedules.
     Shuttle {
+        #[command(flatten)]
+        selection: Selection,
         /// How many schedules a model.
-        #[arg(default_value_t = step::SCHEDULES)]
+        #[arg(long, default_value_t = step::SCHEDULES)]
         schedules: u32,
     },
     /// The seeded faults, each under the model that must catch it.
@@ -37,8 +47,8 @@ fn main() -> ExitCode {
     let steps = match Arguments::parse().command {
         Command::Test => step::all(),
         Command::Example => vec![step::example()],
-        Command::Models => vec![step::models()],
-        Command::Shuttle { schedules } => vec![step::shuttle(schedules)],
+        Command::Models { selection, preemptions } => vec![step::models(selection, preemptions)],
+        Command::Shuttle { selection, schedules } => vec![step::shuttle(selection, schedules)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

@@ -10,14 +10,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-/// A model that takes longer counts as failed.
-const LIMIT: Duration = Duration::from_secs(300);
+/// Which models to run, and for how long at most.
+#[derive(clap::Args)]
+pub(crate) struct Selection {
+    /// Only the models whose path has this in it.
+    #[arg(default_value = "")]
+    filter: String,
+    /// Seconds after which a model counts as failed.
+    #[arg(long, default_value_t = 300)]
+    limit: u64,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { filter: String::new(), limit: 300 }
+    }
+}
 
 /// What runs the models.
 #[derive(Clone, Copy)]
 pub(crate) enum Checker {
-    /// Explores all executions within a bound.
-    Loom,
+    /// Explores all executions within a bound, each model's own unless one is given.
+    Loom { preemptions: Option<u32> },
     /// Draws so many schedules at random, of larger models.
     Shuttle { schedules: u32 },
 }
@@ -25,8 +39,15 @@ pub(crate) enum Checker {
 impl Checker {
     fn name(self) -> &'static str {
         match self {
-            Self::Loom => "loom",
+            Self::Loom { .. } => "loom",
             Self::Shuttle { .. } => "shuttle",
+        }
+    }
+
+    fn environment(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Loom { preemptions } => preemptions.map(|bound| ("LOCKGRAIN_PREEMPTIONS", bound.to_string())),
+            Self::Shuttle { schedules } => Some(("LOCKGRAIN_SCHEDULES", schedules.to_string())),
         }
     }
 }
@@ -65,28 +86,26 @@ impl Program {
         Ok(names.filter(|name| name.contains("models::")).map(str::to_owned).collect())
     }
 
-    fn run(&self, model: &str, mutant: Option<&str>) -> Result<Outcome> {
+    fn run(&self, model: &str, mutant: Option<&str>, limit: u64) -> Result<Outcome> {
         let start = Instant::now();
-        let name = format!("lockgrain-{}-{}-{model}", self.checker.name(), std::process::id()).replace("::", "-");
-        let log = std::env::temp_dir().join(name);
+        let run = format!("{}-{model}-{}", self.checker.name(), mutant.unwrap_or("as-it-is")).replace("::", "-");
+        let log = std::env::temp_dir().join(format!("lockgrain-{}-{run}", std::process::id()));
         let file = fs::File::create(&log)?;
         let mut command = Command::new(&self.path);
         command.args(["--exact", model, "--nocapture"]).stdout(file.try_clone()?).stderr(file);
         if let Some(mutant) = mutant {
             command.env("LOCKGRAIN_MUTANT", mutant);
         }
-        if let Checker::Shuttle { schedules } = self.checker {
-            command.env("LOCKGRAIN_SCHEDULES", schedules.to_string());
-        }
+        command.envs(self.checker.environment());
         let mut child = command.spawn()?;
         let passed = loop {
             if let Some(status) = child.try_wait()? {
                 break status.success();
             }
-            if start.elapsed() > LIMIT {
+            if start.elapsed().as_secs() > limit {
                 child.kill()?;
                 child.wait()?;
-                eprintln!("{model} took more than {} s", LIMIT.as_secs());
+                eprintln!("{model} took more than {limit} s");
                 break false;
             }
             thread::sleep(Duration::from_millis(5));
@@ -121,14 +140,15 @@ fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> 
     })
 }
 
-/// Runs all models; fails if one fails, did not complete, or explored one execution only.
-pub(crate) fn models(checker: Checker) -> Result<()> {
+/// Runs the models; fails if one fails, did not complete, or explored one execution only.
+pub(crate) fn models(checker: Checker, selection: &Selection) -> Result<()> {
     let program = Program::build(checker)?;
-    let models = program.models()?;
-    ensure!(!models.is_empty(), "there are no models");
+    let mut models = program.models()?;
+    models.retain(|model| model.contains(&selection.filter));
+    ensure!(!models.is_empty(), "there are no models with `{}` in their path", selection.filter);
     println!("\n| model | verdict | executions | seconds |\n|---|---|---|---|");
     let good = each(&models, |model| {
-        let Outcome { passed, executions, took } = program.run(model, None)?;
+        let Outcome { passed, executions, took } = program.run(model, None, selection.limit)?;
         let good = passed && executions.is_some_and(|executions| executions > 1);
         let verdict = if good { "ok" } else { "FAILED" };
         println!("| {model} | {verdict} | {} | {:.1} |", executions.unwrap_or(0), took.as_secs_f64());
@@ -152,14 +172,14 @@ pub(crate) fn mutants() -> Result<()> {
     for (mutant, _) in &listed {
         ensure!(seeded.iter().any(|name| name == mutant), "mutant `{mutant}` is listed but not in src");
     }
-    let program = Program::build(Checker::Loom)?;
+    let program = Program::build(Checker::Loom { preemptions: None })?;
     let models = program.models()?;
     for (_, model) in &listed {
         ensure!(models.iter().any(|known| known == model), "there is no model `{model}`");
     }
     println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
     let survived = each(&listed, |(mutant, model)| {
-        let Outcome { passed, took, .. } = program.run(model, Some(mutant))?;
+        let Outcome { passed, took, .. } = program.run(model, Some(mutant), Selection::default().limit)?;
         let verdict = if passed { "SURVIVED" } else { "caught" };
         println!("| {mutant} | {model} | {verdict} | {:.1} |", took.as_secs_f64());
         Ok(passed)

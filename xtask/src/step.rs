@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::models::Checker;
+use crate::models::{Checker, Selection};
 
 /// Random schedules a model.
 pub(crate) const SCHEDULES: u32 = 10_000;
@@ -30,12 +30,14 @@ pub(crate) fn example() -> Step {
     Step { name: "example", run: Box::new(crate::example::check) }
 }
 
-pub(crate) fn models() -> Step {
-    Step { name: "models", run: Box::new(|| crate::models::models(Checker::Loom)) }
+pub(crate) fn models(selection: Selection, preemptions: Option<u32>) -> Step {
+    let checker = Checker::Loom { preemptions };
+    Step { name: "models", run: Box::new(move || crate::models::models(checker, &selection)) }
 }
 
-pub(crate) fn shuttle(schedules: u32) -> Step {
-    Step { name: "models, random", run: Box::new(move || crate::models::models(Checker::Shuttle { schedules })) }
+pub(crate) fn shuttle(selection: Selection, schedules: u32) -> Step {
+    let checker = Checker::Shuttle { schedules };
+    Step { name: "models, random", run: Box::new(move || crate::models::models(checker, &selection)) }
 }
 
 pub(crate) fn mutants() -> Step {
@@ -51,8 +53,8 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
-        models(),
-        shuttle(SCHEDULES),
+        models(Selection::default(), None),
+        shuttle(Selection::default(), SCHEDULES),
         mutants(),
         example(),
     ]

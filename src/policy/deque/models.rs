@@ -101,15 +101,15 @@ fn the_last_entries_go_to_the_owner_or_to_a_thief() {
 
 #[test]
 fn two_thieves_and_the_owner_take_each_entry_once() {
-    owner_against_thieves(LocalOrder::Lifo, Some(2), 2, 2, size(1, 3));
+    owner_against_thieves(LocalOrder::Lifo, Some(3), 2, 2, size(1, 3));
 }
 
 #[test]
 fn entries_survive_growth_under_a_thief() {
-    owner_against_thieves(LocalOrder::Lifo, Some(2), size(3, 9), size(1, 2), size(2, 4));
+    owner_against_thieves(LocalOrder::Lifo, Some(3), size(3, 9), size(1, 2), size(2, 4));
 }
 
 #[test]
 fn an_owner_that_takes_the_oldest_races_thieves() {
-    owner_against_thieves(LocalOrder::Fifo, Some(2), size(2, 5), 2, size(1, 3));
+    owner_against_thieves(LocalOrder::Fifo, Some(3), size(2, 5), 2, size(1, 3));
 }

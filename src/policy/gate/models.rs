@@ -1,5 +1,7 @@
 //! Models of the global gate.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use super::{Entrant, Gate, GlobalGate};
 use crate::sync::{Arc, UnsafeCell, check, size, thread};
 
@@ -39,7 +41,7 @@ impl Guarded {
 
 #[test]
 fn sections_never_overlap_and_each_gets_its_turn() {
-    check(Some(3), || {
+    check(Some(4), || {
         let shared = Guarded::new();
         let others: Vec<_> = [Entrant::Ordinary, Entrant::Returner]
             .repeat(size(1, 3))
@@ -59,7 +61,7 @@ fn sections_never_overlap_and_each_gets_its_turn() {
 
 #[test]
 fn a_holder_that_lets_go_and_returns_gets_it_back() {
-    check(Some(3), || {
+    check(None, || {
         let shared = Guarded::new();
         let other = {
             let shared = shared.clone();
@@ -71,6 +73,35 @@ fn a_holder_that_lets_go_and_returns_gets_it_back() {
         shared.gate.enter(Entrant::Returner);
         shared.add();
         shared.gate.leave();
+        other.join().unwrap();
+        assert_eq!(shared.total(), 3);
+    });
+}
+
+#[test]
+fn a_holder_that_panics_leaves_it_to_the_next() {
+    /// As the pool's guards do it.
+    struct Leave<'a>(&'a GlobalGate);
+    impl Drop for Leave<'_> {
+        fn drop(&mut self) {
+            self.0.leave();
+        }
+    }
+    check(None, || {
+        let shared = Guarded::new();
+        let other = {
+            let shared = shared.clone();
+            thread::spawn(move || shared.section(Entrant::Returner))
+        };
+        // Without the panic hook's message.
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            shared.gate.enter(Entrant::Ordinary);
+            let _leave = Leave(&shared.gate);
+            shared.add();
+            resume_unwind(Box::new(()))
+        }));
+        assert!(panicked.is_err_and(|payload| payload.is::<()>()));
+        shared.section(Entrant::Ordinary);
         other.join().unwrap();
         assert_eq!(shared.total(), 3);
     });
