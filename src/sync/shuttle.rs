@@ -2,6 +2,7 @@
 //! loom's blind spots, and for models too large to explore.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 
 pub(crate) use std::sync::Arc;
@@ -69,6 +70,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// Without poisoning, as that of an ordinary build: a guard may be dropped while a panic of user code unwinds.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(::shuttle::sync::Mutex<T>);
 
@@ -84,7 +86,7 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(Some(self.0.lock().expect("no user code runs under a lock of ours")))
+        MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
@@ -119,7 +121,7 @@ impl Condvar {
 
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let inner = guard.0.take().expect("only taken during a wait");
-        guard.0 = Some(self.0.wait(inner).expect("no user code runs under a lock of ours"));
+        guard.0 = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
