@@ -77,6 +77,31 @@ fn one_each<P: LockPolicy>() {
     assert_eq!(small.into_iter().map(|handle| handle.result().unwrap()).sum::<usize>(), TASKS * (TASKS - 1) / 2);
 }
 
+/// In a recursion that waits each task is run by its waiter, and its memory serves the next one.
+fn recursion_reuses<P: LockPolicy>() {
+    fn fib<P: LockPolicy>(pool: &ThreadPool<P>, n: u32) -> u64 {
+        if n < 2 {
+            return u64::from(n);
+        }
+        let inner = pool.clone();
+        let left = pool.submit(move || fib(&inner, n - 1));
+        let right = fib(pool, n - 2);
+        left.result().unwrap() + right
+    }
+    let pool = lockgrain::Builder::<P>::new().max_workers(1).build().unwrap();
+    let inner = pool.clone();
+    let made = pool.submit(move || allocations(|| assert_eq!(fib(&inner, 20), 6765))).result().unwrap();
+    // A list of the tasks on the stack for each wait that parks, and the deepest stack's tasks.
+    assert!(made < 200, "{made} allocations for 10,945 tasks");
+}
+
+#[test]
+fn a_recursion_that_waits_reuses_its_memory() {
+    recursion_reuses::<GlobalLock>();
+    recursion_reuses::<lockgrain::FineGrained>();
+    recursion_reuses::<lockgrain::LockFree>();
+}
+
 #[test]
 fn a_task_is_one_allocation() {
     one_each::<GlobalLock>();

@@ -17,9 +17,7 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
         return Ok(());
     }
     current::frames(|frames| {
-        let stack: Vec<Identity> =
-            frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
-        if stack.contains(&join.identity()) {
+        if frames.clone().any(|frame| frame.task.get() == join.identity()) {
             return Err(WaitError::WouldDeadlock);
         }
         let Some(innermost) = frames.clone().next() else { return park(join, deadline) };
@@ -38,6 +36,7 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
                 return Ok(());
             }
         }
+        let stack = frames.map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
         worker.begin_wait(Wait { stack, target: join.identity(), state: join.state() })?;
         let blocked = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;

@@ -10,7 +10,7 @@ use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
-use crate::sync::{Arc, Instant, MODEL, hint};
+use crate::sync::{Arc, Instant, MODEL, hint, mutant};
 use crate::task::state::State;
 use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
@@ -130,16 +130,36 @@ impl<P: LockPolicy> Worker<P> {
         frame.kind.set(Kind::Plain);
         frame.task.set(task.identity());
         frame.state.set(task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
-        let ran = task.run(self.tally());
-        match ran {
+        self.settle(task);
+        frame.kind.set(Kind::Idle);
+        frame.task.set(ptr::null());
+        frame.state.set(ptr::null());
+    }
+
+    /// Runs the task, unless it is spent, and sees to what that leaves.
+    fn settle(&self, task: Task) {
+        match task.run(self.tally()) {
             Ran::Done => {}
             Ran::Unobserved(payload) => self.core.unobserved_panic(payload),
             Ran::Claimed => self.core.claimed.add_shared(1),
             Ran::Cancelled => self.core.counters[self.index].cancelled.add_owned(1),
         }
-        frame.kind.set(Kind::Idle);
-        frame.task.set(ptr::null());
-        frame.state.set(ptr::null());
+    }
+
+    /// Takes the newest entries out of this worker's queue as long as they are of tasks that have been claimed. Their memory
+    /// would otherwise be kept until the worker comes by: in a recursion that waits, until its very end.
+    fn trim(&self) {
+        while let Some(task) = self.core.queue.retract(&self.local) {
+            if !task.is_spent() {
+                self.core.queue.push(&self.local, task);
+                // A worker that went to sleep meanwhile has not seen it.
+                if !mutant("worker_puts_back_untold") {
+                    self.core.notify();
+                }
+                return;
+            }
+            self.settle(task);
+        }
     }
 
     /// Looks for work a while; true if there is some.
@@ -172,7 +192,7 @@ impl<P: LockPolicy> Worker<P> {
     fn sleep(&self) -> bool {
         let core = &*self.core;
         core.idle.sleep(self.index, self.searching.take());
-        if !core.queue.is_empty() && !crate::sync::mutant("idle_sleep_no_recheck") {
+        if !core.queue.is_empty() && !mutant("idle_sleep_no_recheck") {
             // Perhaps wakes this very worker.
             self.core.notify();
         }
@@ -228,6 +248,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
             run(self.tally());
         });
         self.depth.set(self.depth.get() - 1);
+        self.trim();
     }
 
     fn begin_wait(&self, wait: Wait) -> Result<(), WaitError> {

@@ -104,6 +104,12 @@ impl Task {
         header.vtable.join.is_some().then(|| super::joinable::state_of(self.0))
     }
 
+    /// Whether somebody has claimed it already: then `run` will not run it.
+    pub(crate) fn is_spent(&self) -> bool {
+        // SAFETY: the executor's reference keeps the task alive.
+        self.state().is_some_and(|state| !unsafe { state.as_ref() }.load().is_queued())
+    }
+
     /// Runs the closure, unless somebody was faster, and counts it.
     pub(crate) fn run(self, tally: &Tally) -> Ran {
         let header = ManuallyDrop::new(self).0;

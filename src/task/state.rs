@@ -46,6 +46,10 @@ pub(crate) struct State(AtomicU32);
 pub(crate) struct Snapshot(u32);
 
 impl Snapshot {
+    pub(super) fn is_queued(self) -> bool {
+        self.0 & PHASE == QUEUED
+    }
+
     pub(crate) fn is_terminal(self) -> bool {
         matches!(self.0 & PHASE, FINISHED | CANCELLED)
     }

@@ -271,6 +271,11 @@ impl Deque for ChaseLev {
         self.pop_link().map(|link| unsafe { Task::from_link(link) })
     }
 
+    fn retract(&self) -> Option<Task> {
+        // SAFETY: a link that was pushed comes out once.
+        self.shared.pop().map(|link| unsafe { Task::from_link(link) })
+    }
+
     fn steal(from: &ChaseLevStealer) -> Steal {
         from.steal_link().into()
     }

@@ -9,7 +9,10 @@ use crate::task::Task;
 ///
 /// Not there under `--cfg lockgrain_loom`, as its code can't run on loom.
 #[derive(Debug)]
-pub struct Crossbeam(Worker<Task>);
+pub struct Crossbeam {
+    deque: Worker<Task>,
+    order: LocalOrder,
+}
 
 impl From<Stolen<Task>> for Steal {
     fn from(stolen: Stolen<Task>) -> Self {
@@ -25,24 +28,32 @@ impl Deque for Crossbeam {
     type Stealer = Stealer<Task>;
 
     fn new(order: LocalOrder) -> Self {
-        Self(match order {
+        let deque = match order {
             LocalOrder::Lifo => Worker::new_lifo(),
             LocalOrder::Fifo => Worker::new_fifo(),
-        })
+        };
+        Self { deque, order }
     }
 
     fn stealer(&self) -> Stealer<Task> {
-        self.0.stealer()
+        self.deque.stealer()
     }
 
     #[inline]
     fn push(&self, task: Task) {
-        self.0.push(task);
+        self.deque.push(task);
     }
 
     #[inline]
     fn pop(&self) -> Option<Task> {
-        self.0.pop()
+        self.deque.pop()
+    }
+
+    fn retract(&self) -> Option<Task> {
+        match self.order {
+            LocalOrder::Lifo => self.deque.pop(),
+            LocalOrder::Fifo => None,
+        }
     }
 
     fn steal(from: &Stealer<Task>) -> Steal {
@@ -50,7 +61,7 @@ impl Deque for Crossbeam {
     }
 
     fn steal_half(&self, from: &Stealer<Task>) -> Steal {
-        from.steal_batch_and_pop(&self.0).into()
+        from.steal_batch_and_pop(&self.deque).into()
     }
 
     fn len(of: &Stealer<Task>) -> usize {

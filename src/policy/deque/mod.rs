@@ -41,6 +41,10 @@ pub trait Deque: Send + Sized + 'static {
     fn push(&self, task: Task);
     /// The owner's next task.
     fn pop(&self) -> Option<Task>;
+    /// The owner's newest task, whatever the order, if it can be had; see [`RunQueue::retract`](super::run_queue::RunQueue::retract).
+    fn retract(&self) -> Option<Task> {
+        None
+    }
     /// The oldest task of another's deque.
     fn steal(from: &Self::Stealer) -> Steal;
     /// The oldest task of another's deque; some more, up to half of what is there, go to this one.

@@ -79,6 +79,11 @@ pub trait RunQueue: Send + Sync + Sized + 'static {
     fn push(&self, local: &Self::Local, task: Task);
     /// The next task for the worker that `local` belongs to.
     fn find(&self, local: &Self::Local) -> Find;
+    /// The newest task in `local`, if it is at hand; none is always a right answer. A worker that has run a task because it waited
+    /// for it takes that task's entry out with this, and puts any other one back; what stays comes up in its turn.
+    fn retract(&self, _local: &Self::Local) -> Option<Task> {
+        None
+    }
     /// Any task, for a thread without a local.
     fn take(&self) -> Find;
     /// Whether no task waits anywhere.

@@ -46,13 +46,13 @@ pub struct ShardedLocal {
 }
 
 impl Sharded {
-    fn pop_own(&self, index: usize) -> Option<Task> {
+    fn pop_own(&self, index: usize, order: LocalOrder) -> Option<Task> {
         let shard = &self.shards[index];
         if shard.len() == 0 {
             return None;
         }
         let mut tasks = shard.tasks.lock();
-        let task = match self.order {
+        let task = match order {
             LocalOrder::Lifo => tasks.pop_back(),
             LocalOrder::Fifo => tasks.pop_front(),
         };
@@ -125,7 +125,7 @@ impl RunQueue for Sharded {
         {
             return Find::Task(task, Source::Injected);
         }
-        if let Some(task) = self.pop_own(local.index) {
+        if let Some(task) = self.pop_own(local.index, self.order) {
             return Find::Task(task, Source::Own);
         }
         // One at a time: a batch in the deque would be overtaken whenever these have their turn.
@@ -133,6 +133,10 @@ impl RunQueue for Sharded {
             return Find::Task(task, Source::Injected);
         }
         self.steal(Some(local.index))
+    }
+
+    fn retract(&self, local: &ShardedLocal) -> Option<Task> {
+        self.pop_own(local.index, LocalOrder::Lifo)
     }
 
     fn take(&self) -> Find {

@@ -71,6 +71,14 @@ impl RunQueue for Shared {
         self.pop(local.0.injected_first())
     }
 
+    fn retract(&self, _local: &SharedLocal) -> Option<Task> {
+        match self.order {
+            LocalOrder::Lifo => self.pop_own(),
+            // At the far end of the list.
+            LocalOrder::Fifo => None,
+        }
+    }
+
     fn take(&self) -> Find {
         self.pop(true)
     }

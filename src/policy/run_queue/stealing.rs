@@ -117,6 +117,10 @@ impl<D: Deque> RunQueue for Stealing<D> {
         }
     }
 
+    fn retract(&self, local: &StealingLocal<D>) -> Option<Task> {
+        local.deque.retract()
+    }
+
     fn take(&self) -> Find {
         self.find_elsewhere(None)
     }

@@ -1,7 +1,7 @@
 //! Models of the whole pool under each policy: the scheduler that ships. No spare threads unless a model asks for them.
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{Arc, check, size, thread};
+use crate::sync::{Arc, Parker, check, size, thread};
 use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool, blocking};
 
 fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
@@ -71,6 +71,21 @@ fn the_child_of_a_blocking_task_runs<P: LockPolicy>(pool: ThreadPool<P>, tasks: 
     let children = move || (0..tasks).map(|n| inner.submit(move || n).result().unwrap()).sum::<usize>();
     let outer = pool.submit(|| blocking(children));
     assert_eq!(outer.result().unwrap(), (0..tasks).sum::<usize>());
+    pool.shutdown();
+}
+
+/// The pool is not told that the task blocks: another worker must have heard of what it pushed, also of what it took out and put
+/// back when it looked for the entry of the task that it waited for.
+fn a_task_that_blocks_untold_has_its_child_run<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
+    let inner = pool.clone();
+    let outer = pool.submit(move || {
+        let parker = Arc::new(Parker::new());
+        let unparks = parker.clone();
+        inner.spawn(move || unparks.unpark()).unwrap();
+        (1..tasks).for_each(|_| inner.submit(|| ()).result().unwrap());
+        parker.park();
+    });
+    outer.result().unwrap();
     pool.shutdown();
 }
 
@@ -167,6 +182,14 @@ macro_rules! stamp {
             check(Some($preemptions), || super::super::$model(pool::<$policy>($workers, $spares), size($tasks, $tasks + 3)));
         }
     };
+}
+
+/// Not under the global lock, where such a task has nobody to run its child.
+mod untold {
+    use super::*;
+
+    stamp!(@policy fine FineGrained; a_task_that_blocks_untold_has_its_child_run: (waits: 2, 0, 2, 0););
+    stamp!(@policy lock_free LockFree; a_task_that_blocks_untold_has_its_child_run: (two: 2, 0, 1, 1), (waits: 2, 0, 2, 0););
 }
 
 stamp! {
