@@ -1,12 +1,13 @@
 //! What a lock policy is: which queue ready tasks wait in, and what a worker must hold to run one.
 //!
 //! Each piece has its trait and a small file a policy: [`run_queue`] (one mutex, a mutex a worker, lock-free deques) and
-//! [`gate`] (the global lock, no lock). [`deque`] and [`injector`] are what the lock-free queue is made of. Imports `task`
+//! [`gate`] (the global lock, no lock). [`deque`] and [`injectors`] are what the lock-free queue is made of. Imports `task`
 //! and `sync`.
 
 pub(crate) mod deque;
 pub(crate) mod gate;
 mod injector;
+mod injectors;
 pub(crate) mod run_queue;
 
 mod fine_grained;

@@ -6,5 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// from where the last one stopped.
 pub(crate) fn unique_number() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    NEXT.fetch_update(Relaxed, Relaxed, |number| number.checked_add(1)).expect("fewer than 2^32 pools in one process")
+    NEXT.fetch_update(Relaxed, Relaxed, |number| number.checked_add(1))
+        .expect("fewer than 2^32 pools and threads in one process")
 }

@@ -1,18 +1,19 @@
-//! Lock-free: an injector, and a work-stealing deque a worker.
+//! Lock-free: injectors, and a work-stealing deque a worker.
 
 use crossbeam_utils::CachePadded;
 
 use super::{Fairness, Find, QueueConfig, RunQueue, Source};
 use crate::policy::deque::{ChaseLev, Deque, Steal};
-use crate::policy::injector::{Injector, Taken};
+use crate::policy::injector::Taken;
+use crate::policy::injectors::{Cursor, Injectors};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::task::Task;
 
-/// The run queue of [`LockFree`](crate::LockFree): a queue of injected tasks chained through themselves, and a deque `D` for
+/// The run queue of [`LockFree`](crate::LockFree): queues of injected tasks chained through themselves, and a deque `D` for
 /// each worker, from which the others steal.
 pub struct Stealing<D: Deque = ChaseLev> {
-    injector: Injector,
+    injected: Injectors,
     stealers: Box<[CachePadded<D::Stealer>]>,
     /// The owners' halves, until their workers ask for them.
     owners: Mutex<Vec<Option<D>>>,
@@ -26,6 +27,7 @@ pub struct StealingLocal<D> {
     index: usize,
     deque: D,
     fairness: Fairness,
+    cursor: Cursor,
 }
 
 impl<D: Deque> Stealing<D> {
@@ -33,8 +35,8 @@ impl<D: Deque> Stealing<D> {
         &self.stealers[..self.used.load(Relaxed)]
     }
 
-    fn pop_injected(&self) -> Find {
-        match self.injector.pop() {
+    fn pop_injected(&self, cursor: &Cursor) -> Find {
+        match self.injected.pop(cursor) {
             Ok(task) => Find::Task(task, Source::Injected),
             Err(Taken::Retry) => Find::Retry,
             Err(_) => Find::Empty,
@@ -64,7 +66,11 @@ impl<D: Deque> Stealing<D> {
     /// What is injected, else what can be stolen; for a worker without tasks of its own.
     fn find_elsewhere(&self, thief: Option<&StealingLocal<D>>) -> Find {
         // One at a time: a batch in the deque would be overtaken whenever the injector has its turn.
-        match self.pop_injected() {
+        let found = match thief {
+            Some(local) => self.pop_injected(&local.cursor),
+            None => self.pop_injected(&Cursor::default()),
+        };
+        match found {
             Find::Empty => self.steal(thief),
             Find::Retry => match self.steal(thief) {
                 Find::Empty => Find::Retry,
@@ -81,7 +87,7 @@ impl<D: Deque> RunQueue for Stealing<D> {
     fn new(config: &QueueConfig) -> Self {
         let owners: Vec<_> = (0..config.locals).map(|_| D::new(config.order)).collect();
         Self {
-            injector: Injector::new(),
+            injected: Injectors::new(),
             stealers: owners.iter().map(|owner| CachePadded::new(owner.stealer())).collect(),
             owners: Mutex::new(owners.into_iter().map(Some).collect()),
             used: AtomicUsize::new(0),
@@ -91,12 +97,12 @@ impl<D: Deque> RunQueue for Stealing<D> {
     fn local(&self, index: usize) -> StealingLocal<D> {
         let deque = self.owners.lock()[index].take().expect("a local is asked for once an index");
         self.used.fetch_max(index + 1, Relaxed);
-        StealingLocal { index, deque, fairness: Fairness::default() }
+        StealingLocal { index, deque, fairness: Fairness::default(), cursor: Cursor::new(index) }
     }
 
     #[inline]
     fn inject(&self, task: Task) {
-        self.injector.push(task);
+        self.injected.push(task);
     }
 
     #[inline]
@@ -106,10 +112,11 @@ impl<D: Deque> RunQueue for Stealing<D> {
 
     #[inline]
     fn find(&self, local: &StealingLocal<D>) -> Find {
-        if local.fairness.injected_first()
-            && let Ok(task) = self.injector.pop()
-        {
-            return Find::Task(task, Source::Injected);
+        if local.fairness.injected_first() {
+            local.cursor.advance();
+            if let Ok(task) = self.injected.pop(&local.cursor) {
+                return Find::Task(task, Source::Injected);
+            }
         }
         match local.deque.pop() {
             Some(task) => Find::Task(task, Source::Own),
@@ -126,11 +133,11 @@ impl<D: Deque> RunQueue for Stealing<D> {
     }
 
     fn is_empty(&self) -> bool {
-        self.injector.is_empty() && self.used().iter().all(|deque| D::is_empty(deque))
+        self.injected.is_empty() && self.used().iter().all(|deque| D::is_empty(deque))
     }
 
     fn len(&self) -> usize {
-        self.injector.len() + self.used().iter().map(|deque| D::len(deque)).sum::<usize>()
+        self.injected.len() + self.used().iter().map(|deque| D::len(deque)).sum::<usize>()
     }
 }
 
