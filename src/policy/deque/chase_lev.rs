@@ -61,10 +61,12 @@ impl Buffer {
         NonNull::from(Box::leak(Box::new(Self(slots))))
     }
 
+    #[inline]
     fn capacity(&self) -> isize {
         self.0.len() as isize
     }
 
+    #[inline]
     fn slot(&self, index: isize) -> &AtomicPtr<Link> {
         // A power of two, so that a wrapped index falls into its slot, too.
         &self.0[index as usize & (self.0.len() - 1)]
@@ -89,6 +91,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     fn buffer(&self) -> &Buffer {
         // Acquire pairs with the release in `grow`: who sees the new buffer sees its slots.
         let order = if mutant("deque_buffer_relaxed") { Relaxed } else { Acquire };
