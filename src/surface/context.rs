@@ -86,7 +86,12 @@ impl<P: LockPolicy> Context<P> {
     /// Runs `f`, which may block, with the global lock let go and a spare worker in this one's place; then takes the lock
     /// again, before queued tasks. Inside `f` other handles can be waited for.
     ///
-    /// It borrows the context, so that nothing the lock guards can be held across it.
+    /// It borrows the context, so that nothing the lock guards can be held across it, and the context can't be used inside:
+    ///
+    /// ```compile_fail
+    /// let pool = lockgrain::ThreadPool::new().unwrap();
+    /// let handle = pool.submit_with(|cx| cx.blocking(|| cx.checkpoint()));
+    /// ```
     #[doc(alias = "allow_threads")]
     #[doc(alias = "detach")]
     pub fn blocking<R>(&mut self, f: impl FnOnce() -> R) -> R {

@@ -115,6 +115,21 @@ impl<P: LockPolicy> ThreadPool<P> {
 
     /// Has `f` run by a worker; the handle gives its result. Never fails: a refused task is a handle that has ended with
     /// [`TaskError::Refused`].
+    ///
+    /// What `f` owns and what it returns goes from thread to thread, so both are `Send`:
+    ///
+    /// ```compile_fail
+    /// let pool = lockgrain::ThreadPool::new().unwrap();
+    /// let handle = pool.submit(|| std::rc::Rc::new(1));
+    /// ```
+    ///
+    /// and as it may outlive the caller, it borrows nothing:
+    ///
+    /// ```compile_fail
+    /// let pool = lockgrain::ThreadPool::new().unwrap();
+    /// let text = String::from("on this stack");
+    /// let handle = pool.submit(|| text.len());
+    /// ```
     #[inline]
     pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
         submit(self.core(), f)
