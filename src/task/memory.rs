@@ -146,18 +146,9 @@ mod magazine {
         magazine.rounds.get() as usize * (class * STEP + ALIGN)
     }
 
-    /// Makes the magazine another thread's to take. One of another class makes room for it if need be, so that what is kept is of
-    /// the sizes that are in use now.
     fn deposit(class: usize, magazine: Magazine) {
         let bytes = bytes(class, &magazine);
-        let full = || KEPT_NOW.load(Relaxed) + bytes > KEPT;
-        if full()
-            && let Some((other, old)) =
-                (0..CLASSES).filter(|&other| other != class).find_map(|other| withdraw(other).map(|old| (other, old)))
-        {
-            old.empty(other);
-        }
-        if !full()
+        if KEPT_NOW.load(Relaxed) + bytes <= KEPT
             && let Some(mut depot) = DEPOT[class].try_lock()
         {
             KEPT_NOW.fetch_add(bytes, Relaxed);
