@@ -1,6 +1,7 @@
 //! Threads that can't be started, user code that shuts the pool down from odd places, and contexts across pools.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -115,6 +116,42 @@ fn shutdown_from_a_callback_and_from_the_panic_handler() {
     in_odd_places::<GlobalLock>();
     in_odd_places::<FineGrained>();
     in_odd_places::<LockFree>();
+}
+
+/// The first thread to start submits and waits, and each thread that ends shuts the pool down.
+fn in_thread_hooks<P: LockPolicy>() {
+    let slot: Arc<std::sync::Mutex<Option<ThreadPool<P>>>> = Arc::default();
+    let (at_start, at_stop) = (slot.clone(), slot.clone());
+    let first = AtomicBool::new(true);
+    let (sender, results) = mpsc::channel();
+    let pool = Builder::<P>::new()
+        .max_workers(1)
+        .on_thread_start(move |_| {
+            let known = at_start.lock().unwrap().clone();
+            if first.swap(false, SeqCst) {
+                sender.send(known.expect("filled before the first task").submit(|| 7).result().unwrap()).unwrap();
+            }
+        })
+        .on_thread_stop(move |_| {
+            let known = at_stop.lock().unwrap().clone();
+            known.into_iter().for_each(|pool| pool.shutdown());
+        })
+        .build()
+        .unwrap();
+    *slot.lock().unwrap() = Some(pool.clone());
+    assert_eq!(pool.submit(|| 1).result().unwrap(), 1);
+    assert_eq!(results.recv_timeout(Duration::from_secs(30)).unwrap(), 7);
+    pool.shutdown();
+    assert!(pool.is_terminated());
+    // Else the pool would own itself, through its hooks.
+    *slot.lock().unwrap() = None;
+}
+
+#[test]
+fn thread_hooks_may_wait_for_tasks_and_shut_the_pool_down() {
+    in_thread_hooks::<GlobalLock>();
+    in_thread_hooks::<FineGrained>();
+    in_thread_hooks::<LockFree>();
 }
 
 #[test]

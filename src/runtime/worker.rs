@@ -47,7 +47,6 @@ pub(crate) trait Blockable {
 }
 
 pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
-    core.call_hook(|hooks| hooks.thread_start.as_ref(), index);
     let local = core.take_local(index);
     let worker = Worker {
         local,
@@ -61,9 +60,13 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
     };
     let blockable: *const dyn Blockable = &raw const worker;
     let frame = (worker.core.id, P::Gate::EXCLUSIVE);
-    Frame::enter(frame.0, frame.1, Kind::Idle, ptr::null(), ptr::null(), Some(blockable), |frame| worker.run(frame));
+    Frame::enter(frame.0, frame.1, Kind::Idle, ptr::null(), ptr::null(), Some(blockable), |frame| {
+        // Inside the frame: a hook that shuts the pool down must not wait for its own thread.
+        worker.core.call_hook(|hooks| hooks.thread_start.as_ref(), index);
+        worker.run(frame);
+        worker.core.call_hook(|hooks| hooks.thread_stop.as_ref(), index);
+    });
     let Worker { core, local, .. } = worker;
-    core.call_hook(|hooks| hooks.thread_stop.as_ref(), index);
     core.vacate(index, local);
     let exit = core.idle.exit();
     core.after_exit(exit);
@@ -220,6 +223,10 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         let held = self.holds.get();
         if held && release {
             self.leave_gate();
+        }
+        // In the hook of a thread's start, which counts as searching.
+        if self.searching.take() {
+            let _looks_below = self.core.idle.stop_searching();
         }
         self.core.idle.block();
         if !self.core.queue.is_empty() {

@@ -129,14 +129,15 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
-    /// Called on each thread before its first task, with its index. A panic in it is reported and survived.
+    /// Called on each thread before its first task, with its index. It may submit to the pool, wait for tasks, and shut the pool down,
+    /// which does not wait there. A panic in it is reported and survived.
     #[doc(alias = "initializer")]
     pub fn on_thread_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.hooks.thread_start = Some(Box::new(hook));
         self
     }
 
-    /// Called on each thread after its last task, with its index. A panic in it is reported and survived.
+    /// Called on each thread after its last task, with its index; otherwise as [`on_thread_start`](Self::on_thread_start).
     pub fn on_thread_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.hooks.thread_stop = Some(Box::new(hook));
         self

@@ -48,6 +48,7 @@ pub(crate) mod atomic {
                 branch: ::loom::sync::Condvar,
             }
 
+            #[allow(dead_code, reason = "not every width is used in every way")]
             impl $name {
                 pub(crate) fn new(value: $value) -> Self {
                     Self { inner: ::loom::sync::atomic::$name::new(value), branch: ::loom::sync::Condvar::new() }
@@ -58,7 +59,6 @@ pub(crate) mod atomic {
                     self.inner.load(order)
                 }
 
-                #[allow(dead_code, reason = "not every width is used in every way")]
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
                     self.branch.notify_one();
                     self.inner.store(value, order);
@@ -69,7 +69,6 @@ pub(crate) mod atomic {
                     self.inner.$operation(value, order)
                 })+)?
 
-                #[allow(dead_code, reason = "not every width is used in every way")]
                 pub(crate) fn compare_exchange(
                     &self,
                     current: $value,
@@ -81,7 +80,6 @@ pub(crate) mod atomic {
                     self.inner.compare_exchange(current, new, success, failure)
                 }
 
-                #[allow(dead_code, reason = "not every width is used in every way")]
                 pub(crate) fn compare_exchange_weak(
                     &self,
                     current: $value,
@@ -92,7 +90,6 @@ pub(crate) mod atomic {
                     self.compare_exchange(current, new, success, failure)
                 }
 
-                #[allow(dead_code, reason = "not every width is used in every way")]
                 pub(crate) fn fetch_update(
                     &self,
                     success: Ordering,
