@@ -20,7 +20,10 @@
 //! | [`FineGrained`] | all workers; a small lock a queue | fair and plain |
 //! | [`LockFree`] (default) | all workers; no lock | throughput |
 //!
-//! A policy is a type that names its pieces: see [`LockPolicy`], [`run_queue`] and [`gate`].
+//! Tasks can name the data they touch ([`Guarded`], [`ThreadPool::when`]): those that have data in common never overlap, run in the order
+//! in which they were submitted, and never block a worker, under each policy.
+//!
+//! A policy is a type that names its pieces: see [`LockPolicy`], [`run_queue`], [`gate`] and [`value_lock`].
 
 #![warn(missing_docs)]
 
@@ -32,7 +35,10 @@ mod task;
 
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
 pub use runtime::{Metrics, WorkerMetrics};
-pub use surface::{BuildError, Builder, CancelRequested, Context, Refused, Rejected, TaskHandle, ThreadPool, blocking};
+pub use surface::{
+    BuildError, Builder, CancelRequested, Context, Guarded, Lent, Refused, Rejected, Shared, TaskHandle, ThreadPool,
+    Values, blocking,
+};
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 
 /// What a worker must hold to run any task: the trait and the crate's gates.
@@ -45,7 +51,7 @@ pub mod gate {
 /// [`LockFree`] uses [`ChaseLev`](deque::ChaseLev). A policy over another one:
 ///
 /// ```
-/// use lockgrain::{LockPolicy, ThreadPool, deque, gate, run_queue};
+/// use lockgrain::{LockPolicy, ThreadPool, deque, gate, run_queue, value_lock};
 ///
 /// struct OverCrossbeam;
 ///
@@ -53,6 +59,7 @@ pub mod gate {
 ///     const NAME: &'static str = "crossbeam";
 ///     type Queue = run_queue::Stealing<deque::Crossbeam>;
 ///     type Gate = gate::OpenGate;
+///     type Lock = value_lock::WaitList;
 /// }
 ///
 /// let pool = ThreadPool::builder().policy::<OverCrossbeam>().max_workers(2).build()?;
@@ -68,6 +75,11 @@ pub mod deque {
 /// Where ready tasks wait: the trait and the crate's queues.
 pub mod run_queue {
     pub use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Source, Stealing};
+}
+
+/// What a task must hold to touch a [`Guarded`] value: the trait and the crate's locks.
+pub mod value_lock {
+    pub use crate::policy::value_lock::{Access, Covered, Ticket, ValueLock, WaitList};
 }
 
 pub use run_queue::LocalOrder;

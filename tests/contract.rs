@@ -2,7 +2,7 @@
 
 mod suite;
 
-use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, deque, gate, run_queue};
+use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, deque, gate, run_queue, value_lock};
 
 /// A user's policy: the global gate over lock-free deques.
 struct Mixed;
@@ -11,6 +11,7 @@ impl LockPolicy for Mixed {
     const NAME: &'static str = "mixed";
     type Queue = run_queue::Stealing;
     type Gate = gate::GlobalGate;
+    type Lock = value_lock::WaitList;
 }
 
 /// A user's policy: lock-free, over the other deque.
@@ -20,6 +21,7 @@ impl LockPolicy for OverCrossbeam {
     const NAME: &'static str = "crossbeam";
     type Queue = run_queue::Stealing<deque::Crossbeam>;
     type Gate = gate::OpenGate;
+    type Lock = value_lock::WaitList;
 }
 
 macro_rules! stamp {
@@ -91,4 +93,22 @@ stamp! {
         by_dropping_the_last_handle_in_a_task,
         races_with_submission,
         twice_is_fine;
+    guarded:
+        transfers_on_pairs_and_triples_keep_the_sum,
+        conflicting_tasks_run_in_the_order_of_their_submission,
+        tasks_with_nothing_in_common_overlap,
+        philosophers_all_eat,
+        a_value_named_twice_is_an_error,
+        a_reader_behind_a_waiting_writer_does_not_overtake,
+        a_waiting_task_delays_nobody_who_wants_another_value,
+        a_panic_gives_the_value_back,
+        a_cancelled_task_is_passed_over,
+        a_long_line_of_cancelled_tasks_does_not_fill_the_stack,
+        waiting_for_a_task_behind_ones_own_value_is_an_error,
+        a_task_with_a_value_waits_for_its_child,
+        shutdown_runs_what_stands_in_line,
+        shutdown_now_ends_what_stands_in_line,
+        a_value_of_another_pool_is_refused,
+        panicking_drops_of_values_are_survived,
+        readers_and_writers_never_meet;
 }

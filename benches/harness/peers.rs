@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use lockgrain::{
-    Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskHandle, ThreadPool, deque, gate, run_queue,
+    Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskHandle, ThreadPool, deque, gate, run_queue, value_lock,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -52,6 +52,7 @@ impl LockPolicy for OverCrossbeam {
     const NAME: &'static str = "lock-free, crossbeam";
     type Queue = run_queue::Stealing<deque::Crossbeam>;
     type Gate = gate::OpenGate;
+    type Lock = value_lock::WaitList;
 }
 
 impl<P: LockPolicy> Executor for ThreadPool<P> {

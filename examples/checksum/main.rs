@@ -10,9 +10,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use lockgrain::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, Metrics};
+use lockgrain_examples::Policy;
 use walkdir::WalkDir;
 
 #[derive(Parser)]
@@ -27,15 +28,6 @@ struct Arguments {
     /// How many workers [default: the number of processors].
     #[arg(long)]
     threads: Option<usize>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Policy {
-    Global,
-    Fine,
-    LockFree,
-    /// The three in turn, which must agree; prints a table of what each cost.
-    All,
 }
 
 /// What one pass over the folder gave.

@@ -1,6 +1,7 @@
 use super::LockPolicy;
 use super::gate::OpenGate;
 use super::run_queue::Sharded;
+use super::value_lock::WaitList;
 
 /// Tasks run in parallel; each worker's queue has a small lock of its own.
 ///
@@ -18,4 +19,5 @@ impl LockPolicy for FineGrained {
     const NAME: &'static str = "fine";
     type Queue = Sharded;
     type Gate = OpenGate;
+    type Lock = WaitList;
 }

@@ -1,6 +1,7 @@
 use super::LockPolicy;
 use super::gate::GlobalGate;
 use super::run_queue::Shared;
+use super::value_lock::Covered;
 
 /// One task runs at a time, as under CPython's global interpreter lock, and the lock is let go around blocking work.
 ///
@@ -26,4 +27,5 @@ impl LockPolicy for GlobalLock {
     const NAME: &'static str = "global";
     type Queue = Shared;
     type Gate = GlobalGate;
+    type Lock = Covered;
 }

@@ -1,14 +1,16 @@
-//! What a lock policy is: which queue ready tasks wait in, and what a worker must hold to run one.
+//! What a lock policy is: which queue ready tasks wait in, what a worker must hold to run one, and what a task must hold to touch
+//! a guarded value.
 //!
-//! Each piece has its trait and a small file a policy: [`run_queue`] (one mutex, a mutex a worker, lock-free deques) and
-//! [`gate`] (the global lock, no lock). [`deque`] and [`injectors`] are what the lock-free queue is made of. Imports `task`
-//! and `sync`.
+//! Each piece has its trait and a small file an answer: [`run_queue`] (one mutex, a mutex a worker, lock-free deques), [`gate`]
+//! (the global lock, no lock) and [`value_lock`] (nothing more than the gate, a line a value). [`deque`] and [`injectors`] are
+//! what the lock-free queue is made of. Imports `task` and `sync`.
 
 pub(crate) mod deque;
 pub(crate) mod gate;
 mod injector;
 mod injectors;
 pub(crate) mod run_queue;
+pub(crate) mod value_lock;
 
 mod fine_grained;
 mod global_lock;
@@ -22,6 +24,7 @@ pub use lock_free::LockFree;
 
 use gate::Gate;
 use run_queue::RunQueue;
+use value_lock::ValueLock;
 
 /// How coarse the locks of a pool are: the type parameter of [`ThreadPool`](crate::ThreadPool).
 ///
@@ -30,7 +33,7 @@ use run_queue::RunQueue;
 /// which may be the crate's:
 ///
 /// ```
-/// use lockgrain::{LockPolicy, ThreadPool, gate, run_queue};
+/// use lockgrain::{LockPolicy, ThreadPool, gate, run_queue, value_lock};
 ///
 /// /// One task at a time, but over lock-free deques.
 /// struct Mixed;
@@ -39,6 +42,7 @@ use run_queue::RunQueue;
 ///     const NAME: &'static str = "mixed";
 ///     type Queue = run_queue::Stealing;
 ///     type Gate = gate::GlobalGate;
+///     type Lock = value_lock::WaitList;
 /// }
 ///
 /// let pool = ThreadPool::builder().policy::<Mixed>().max_workers(2).build()?;
@@ -52,4 +56,6 @@ pub trait LockPolicy: Sized + 'static {
     type Queue: RunQueue;
     /// What a worker must hold to run any task.
     type Gate: Gate;
+    /// What a task must hold to touch a [`Guarded`](crate::Guarded) value.
+    type Lock: ValueLock<Self::Gate>;
 }

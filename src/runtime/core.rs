@@ -13,6 +13,7 @@ use super::worker::{self, Worker};
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number};
 use crate::task::{PanicPayload, Task, TaskError, quietly};
 
@@ -65,6 +66,11 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Tasks run by a worker that waited for them, and their queue entries that have come up since.
     pub(super) inlined: Counter,
     pub(super) claimed: Counter,
+    /// Tasks that had to wait for a guarded value, and those of them that do no more.
+    pub(super) held_back: Counter,
+    pub(super) let_in: Counter,
+    /// Whether what has not started is to be cancelled.
+    cancelling: AtomicBool,
     terminated: Mutex<bool>,
     termination: Condvar,
 }
@@ -93,6 +99,9 @@ impl<P: LockPolicy> Core<P> {
             cancelled: Counter::default(),
             inlined: Counter::default(),
             claimed: Counter::default(),
+            held_back: Counter::default(),
+            let_in: Counter::default(),
+            cancelling: AtomicBool::new(false),
             terminated: Mutex::new(false),
             termination: Condvar::new(),
             config,
@@ -138,6 +147,14 @@ impl<P: LockPolicy> Core<P> {
             }
             worker.is_some()
         });
+        self.settle(self.idle.notify(by_worker));
+    }
+
+    /// As `push`, but in the order of the calls, whoever makes them.
+    pub(super) fn inject(self: &Arc<Self>, task: Task) {
+        self.queue.inject(task);
+        let by_worker =
+            current::frames(|mut frames| frames.any(|frame| frame.pool == self.id && frame.worker.is_some()));
         self.settle(self.idle.notify(by_worker));
     }
 
@@ -288,9 +305,24 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    /// Cancels what is queued; how many tasks that ended.
+    /// Cancels what is queued, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
     pub(crate) fn cancel_queued(&self) -> usize {
-        self.discard_all(|| TaskError::Cancelled)
+        // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
+        self.cancelling.store(true, Relaxed);
+        self.discard_all(|| TaskError::Cancelled) + self.waiting_for_values() as usize
+    }
+
+    pub(super) fn is_cancelling(&self) -> bool {
+        self.cancelling.load(Relaxed)
+    }
+
+    pub(super) fn count_cancelled(&self) {
+        self.cancelled.add_shared(1);
+    }
+
+    fn waiting_for_values(&self) -> u64 {
+        let let_in = self.let_in.get();
+        self.held_back.get().saturating_sub(let_in)
     }
 
     /// Waits for a draining pool to stop and joins its threads; false if the deadline came first, or if the caller is one
@@ -336,7 +368,7 @@ impl<P: LockPolicy> Core<P> {
         metrics.threads = self.idle.load().threads();
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());
-        metrics.queue_depth = (self.queue.len() as u64).saturating_sub(stale);
+        metrics.queue_depth = (self.queue.len() as u64).saturating_sub(stale) + self.waiting_for_values();
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
         metrics
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::worker::Blockable;
+use crate::policy::value_lock::Turn;
 use crate::sync::local;
 use crate::task::Identity;
 use crate::task::state::State;
@@ -15,7 +16,7 @@ pub(crate) enum Kind {
     Idle,
     /// A task without a context: every wait may release.
     Plain,
-    /// Code with a context: only the context may release.
+    /// Code with a context or with guarded values: only a context may release.
     Context,
     /// Code inside a blocking region: the gate is not held.
     Blocking,
@@ -26,8 +27,10 @@ pub(crate) struct Frame {
     pub(crate) pool: u32,
     pub(crate) exclusive: bool,
     pub(crate) kind: Cell<Kind>,
-    /// Whether a context refers to this frame, also while it is in a blocking region.
+    /// Whether a context refers to this frame, or its task holds guarded values; also while it is in a blocking region.
     pub(crate) has_context: Cell<bool>,
+    /// The values that the task holds.
+    pub(super) values: Cell<Option<*const dyn Turn>>,
     /// The task that runs, or null.
     pub(crate) task: Cell<Identity>,
     /// Its state word, if it has a handle.
@@ -68,6 +71,7 @@ impl Frame {
             exclusive,
             kind: Cell::new(kind),
             has_context: Cell::new(false),
+            values: Cell::new(None),
             task: Cell::new(task),
             state: Cell::new(state),
             worker,
@@ -100,6 +104,29 @@ impl<'a> Iterator for Frames<'a> {
         // SAFETY: the outer frame outlives the inner one.
         self.0 = unsafe { frame.outer.as_ref() };
         Some(frame)
+    }
+}
+
+/// Code that was lent what the gate or a value's lock guards: from `enter` until the drop nothing but a context may release it.
+pub(crate) struct Lent<'a> {
+    frame: &'a Frame,
+    kind: Kind,
+}
+
+impl<'a> Lent<'a> {
+    /// `values`, if any, outlive the region.
+    pub(crate) fn enter(frame: &'a Frame, values: Option<*const dyn Turn>) -> Self {
+        frame.has_context.set(true);
+        frame.values.set(values);
+        Self { frame, kind: frame.kind.replace(Kind::Context) }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.frame.kind.set(self.kind);
+        self.frame.values.set(None);
+        self.frame.has_context.set(false);
     }
 }
 

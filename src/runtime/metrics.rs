@@ -54,7 +54,7 @@ pub struct Metrics {
     pub parked: u64,
     /// How often a sleeping worker was woken for a task.
     pub woken: u64,
-    /// Tasks that wait in the queues now.
+    /// Tasks that wait in the queues now, or for a guarded value.
     pub queue_depth: u64,
     /// How often somebody had to wait for the global lock, and for how long in all. A wait counts when it is over.
     pub lock_waits: u64,

@@ -9,6 +9,7 @@ mod metrics;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod patience;
+pub(crate) mod request;
 mod wait;
 mod worker;
 

@@ -1,7 +1,10 @@
 //! Waiting for a task, from a thread outside or from inside another task.
 
+use std::collections::HashSet;
+
 use super::current::{self, Frame, Kind};
 use super::patience::Patience;
+use crate::policy::value_lock::Turn;
 use crate::sync::{Arc, Instant, Mutex, Parker, local};
 use crate::task::state::State;
 use crate::task::{Identity, JoinRef, WaitError, Wake};
@@ -36,8 +39,9 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
                 return Ok(());
             }
         }
-        let stack = frames.map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
-        worker.begin_wait(Wait { stack, target: join.identity(), state: join.state() })?;
+        let stack = frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
+        let values = frames.filter_map(|frame| frame.values.get()).collect();
+        worker.begin_wait(Wait { stack, values, target: join.identity(), state: join.state() })?;
         let blocked = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
         let held = blocked && worker.block(release);
@@ -73,32 +77,65 @@ fn park<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError
 /// A worker's wait: the tasks on its stack, and the one they wait for.
 pub(crate) struct Wait {
     stack: Vec<Identity>,
+    /// The guarded values that these hold; theirs as long as the wait.
+    values: Vec<*const dyn Turn>,
     target: Identity,
     /// The target's; alive as long as the wait.
     state: *const State,
 }
 
-// SAFETY: the pointers are compared, and the state, which is made of atomics, is read while the wait goes on.
+// SAFETY: the pointers are compared, or used while the wait goes on: the state is made of atomics, and a `Turn` is `Sync`.
 unsafe impl Send for Wait {}
+
+impl Wait {
+    /// Whether the target can't start, or go on, before a task on this stack has ended. `others` are the waits that go on.
+    ///
+    /// What is looked at one after another belongs together: that one task delays another ends only with the first one's end, so if it
+    /// all ends in a circle, all of it still holds.
+    fn is_for_what_it_delays(&self, others: &[(usize, Self)]) -> bool {
+        let mut delayed = self.stack.clone();
+        let behind = |values: &[*const dyn Turn], visit: &mut dyn FnMut(Arc<dyn Turn>)| {
+            for turn in values {
+                // SAFETY: the values are held for as long as the wait goes on, and its end takes the lock that the caller has.
+                unsafe { &**turn }.behind(visit);
+            }
+        };
+        let mut lines = Vec::new();
+        behind(&self.values, &mut |turn| lines.push(turn));
+        let mut counted = vec![false; others.len()];
+        let mut seen = HashSet::new();
+        loop {
+            while let Some(task) = delayed.pop() {
+                if task == self.target {
+                    return true;
+                }
+                let waiting = others.iter().zip(&mut counted);
+                for ((_, other), counted) in waiting.filter(|((_, other), counted)| !**counted && other.target == task)
+                {
+                    *counted = true;
+                    delayed.extend(&other.stack);
+                    behind(&other.values, &mut |turn| lines.push(turn));
+                }
+            }
+            let Some(turn) = lines.pop() else { return false };
+            if seen.insert(Arc::as_ptr(&turn).cast::<()>()) {
+                delayed.push(turn.task());
+                turn.behind(&mut |next| lines.push(next));
+            }
+        }
+    }
+}
 
 /// Which worker waits for what: finds the waits that can't end.
 #[derive(Default)]
 pub(super) struct Waits(Mutex<Vec<(usize, Wait)>>);
 
 impl Waits {
-    /// Notes a wait, unless it closes a cycle of tasks that wait for one another.
+    /// Notes a wait, unless it closes a cycle of tasks that wait for one another or for one another's values.
     pub(super) fn begin(&self, worker: usize, wait: Wait) -> Result<(), WaitError> {
         let mut waits = self.0.lock();
-        let mut target = wait.target;
-        // Each step goes to another worker's wait, so there are at most as many as waits.
-        for _ in 0..=waits.len() {
-            if wait.stack.contains(&target) {
-                return Err(WaitError::WouldDeadlock);
-            }
-            match waits.iter().find(|(_, other)| other.stack.contains(&target)) {
-                Some((_, other)) => target = other.target,
-                None => break,
-            }
+        if wait.is_for_what_it_delays(&waits) {
+            return Err(WaitError::WouldDeadlock);
         }
         waits.push((worker, wait));
         Ok(())

@@ -8,8 +8,8 @@ use crate::runtime::current::{self, Blocked, Kind};
 /// that queued tasks go on; under [`GlobalLock`](crate::GlobalLock) the lock is let go. When `f` returns, the task asks for
 /// the lock again and goes before queued tasks. On any other thread it just runs `f`.
 ///
-/// In a task that was given a [`Context`](crate::Context) the lock stays held, as the context may have lent out what it
-/// guards: use [`Context::blocking`](crate::Context::blocking) there.
+/// In a task that was given a [`Context`](crate::Context) or guarded values, what guards them stays held. Under `GlobalLock` that is
+/// the lock, so there it only runs `f`: use [`Context::blocking`](crate::Context::blocking).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -22,7 +22,8 @@ use crate::runtime::current::{self, Blocked, Kind};
 /// ```
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     current::frames(|mut frames| match frames.next() {
-        Some(frame) if frame.kind.get() == Kind::Plain => {
+        // Where no gate is held there is none to let go of.
+        Some(frame) if frame.kind.get() == Kind::Plain || (frame.kind.get() == Kind::Context && !frame.exclusive) => {
             let _blocked = Blocked::enter(frame);
             f()
         }

@@ -8,7 +8,7 @@ use super::{CancelRequested, Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::runtime::Core;
-use crate::runtime::current::{self, Blocked, Frame, Kind};
+use crate::runtime::current::{self, Blocked, Frame, Kind, Lent};
 use crate::sync::{Arc, Instant};
 
 /// Handed to a task by [`ThreadPool::submit_with`], and to a locked section by [`ThreadPool::lock`].
@@ -40,19 +40,11 @@ impl<P: LockPolicy> Context<P> {
     /// # Panics
     /// If this is no worker of that pool: a run queue has handed a task to another pool.
     fn within<R>(pool: u32, f: impl FnOnce(&mut Self) -> R) -> R {
-        struct Restore<'a>(&'a Frame, Kind);
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                self.0.kind.set(self.1);
-                self.0.has_context.set(false);
-            }
-        }
         current::frames(|mut frames| {
             let frame = frames.find(|frame| frame.pool == pool && frame.worker.is_some());
             let frame = frame.expect("a task with a context only runs on a worker of the pool it was submitted to");
             let core = Core::of_worker(frame).expect("looked for a frame with a worker");
-            let _restore = Restore(frame, frame.kind.replace(Kind::Context));
-            frame.has_context.set(true);
+            let _lent = Lent::enter(frame, None);
             f(&mut Self::new(core, frame))
         })
     }
@@ -73,7 +65,7 @@ impl<P: LockPolicy> Context<P> {
         })
     }
 
-    fn core(&self) -> &Arc<Core<P>> {
+    pub(super) fn core(&self) -> &Arc<Core<P>> {
         // SAFETY: see the field.
         unsafe { self.core.as_ref() }
     }

@@ -4,6 +4,7 @@ mod blocking;
 mod builder;
 mod context;
 mod error;
+mod guarded;
 mod handle;
 mod pool;
 
@@ -11,5 +12,6 @@ pub use blocking::blocking;
 pub use builder::Builder;
 pub use context::Context;
 pub use error::{BuildError, CancelRequested, Refused, Rejected};
+pub use guarded::{Guarded, Lent, Shared, Values};
 pub use handle::TaskHandle;
 pub use pool::ThreadPool;

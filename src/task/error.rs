@@ -53,6 +53,8 @@ pub enum TaskError {
     TimedOut,
     /// This wait could never end: see [`WaitError::WouldDeadlock`].
     WouldDeadlock,
+    /// The task named one guarded value twice. It was not queued.
+    Aliased,
 }
 
 impl TaskError {
@@ -84,6 +86,7 @@ impl fmt::Debug for TaskError {
             Self::NoWorker(kind) => f.debug_tuple("NoWorker").field(kind).finish(),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::WouldDeadlock => f.write_str("WouldDeadlock"),
+            Self::Aliased => f.write_str("Aliased"),
         }
     }
 }
@@ -99,6 +102,9 @@ impl fmt::Display for TaskError {
             }
             Self::TimedOut => f.write_str("the task did not finish in time; the handle is still good"),
             Self::WouldDeadlock => WaitError::WouldDeadlock.fmt(f),
+            Self::Aliased => {
+                f.write_str("the task named one guarded value twice: name it once, exclusively if it is changed")
+            }
         }
     }
 }
@@ -111,8 +117,9 @@ impl std::error::Error for TaskError {}
 pub enum WaitError {
     /// The time given ran out.
     TimedOut,
-    /// The wait could never end: the task waits for itself, directly or through other waiting tasks; or it holds the
-    /// global lock through a context, which only that context can release; or every worker, spares included, is waiting.
+    /// The wait could never end: the task waits for itself, directly, through other waiting tasks, or through a guarded value that one
+    /// of them holds and the other needs; or it holds the global lock through a context or for a guarded value, and only a context
+    /// can release it; or every worker, spares included, is waiting.
     WouldDeadlock,
 }
 

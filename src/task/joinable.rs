@@ -291,7 +291,24 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let header = Joinable::allocate(State::queued(), pool, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
+    in_state(State::queued(), pool, closure)
+}
+
+/// As `joinable`, but no waiter may run it before its state says so.
+pub(crate) fn held_back<F, T>(pool: u32, closure: F) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    in_state(State::held_back(), pool, closure)
+}
+
+fn in_state<F, T>(state: State, pool: u32, closure: F) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let header = Joinable::allocate(state, pool, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
     // SAFETY: just made with two references, one for each.
     (unsafe { Task::from_header(header) }, JoinRef { header, output: PhantomData })
 }
@@ -340,7 +357,7 @@ impl<T> JoinRef<T> {
 
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
     pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&Tally))) -> bool {
-        if !self.state().claim_to_run() {
+        if !self.state().claim_to_run_early() {
             return false;
         }
         let run = self.vtable().run_claimed;

@@ -20,7 +20,7 @@ pub(crate) use detached::detached;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub use header::Task;
 pub(crate) use header::{Identity, Ran};
-pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, quietly, refused};
+pub(crate) use joinable::{JoinRef, Wake, drop_quietly, held_back, joinable, quietly, refused};
 pub(crate) use link::Link;
 pub(crate) use list::TaskList;
 pub use state::TaskState;

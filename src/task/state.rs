@@ -35,6 +35,8 @@ const HANDLE: u32 = 1 << 4;
 /// Somebody registered a callback or a wake-up: the completer must look at the list.
 const WAITERS: u32 = 1 << 5;
 const CANCEL_REQUESTED: u32 = 1 << 6;
+/// Waits for values: no waiter may claim it to run.
+const HELD_BACK: u32 = 1 << 8;
 /// The handle has moved the output out.
 const TAKEN: u32 = 1 << 7;
 
@@ -91,6 +93,17 @@ impl State {
         Self(AtomicU32::new(QUEUED | EXECUTOR | HANDLE))
     }
 
+    /// As `queued`, but no waiter can claim it to run before [`let_go`](Self::let_go).
+    pub(super) fn held_back() -> Self {
+        Self(AtomicU32::new(QUEUED | HELD_BACK | EXECUTOR | HANDLE))
+    }
+
+    /// From now on a waiter may claim the task. Release pairs with the acquire of that claim: what the tasks before it did to the
+    /// values is seen by this one.
+    pub(crate) fn let_go(&self) {
+        self.0.fetch_and(!HELD_BACK, Ordering::AcqRel);
+    }
+
     pub(super) fn finished_without_executor() -> Self {
         Self(AtomicU32::new(FINISHED | HANDLE))
     }
@@ -100,17 +113,17 @@ impl State {
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
-    fn claim(&self, phase: u32) -> bool {
+    fn claim(&self, phase: u32, unless: u32) -> bool {
         if mutant("task_claim_without_cas") {
             let seen = self.0.load(Ordering::Acquire);
-            if seen & PHASE != QUEUED {
+            if seen & (PHASE | unless) != QUEUED {
                 return false;
             }
             self.0.store((seen & !PHASE) | phase, Ordering::Release);
             return true;
         }
         let mut seen = self.0.load(Ordering::Relaxed);
-        while seen & PHASE == QUEUED {
+        while seen & (PHASE | unless) == QUEUED {
             // Linearization point of the claim. Acquire: a claimer other than the one that took the task from a queue reads
             // the closure, which was written before the handle was given out.
             match self.0.compare_exchange_weak(seen, (seen & !PHASE) | phase, Ordering::AcqRel, Ordering::Relaxed) {
@@ -121,16 +134,22 @@ impl State {
         false
     }
 
-    /// True for the one caller that may run the closure.
+    /// True for the one caller that may run the closure: a worker that took it from a queue.
     #[must_use]
     pub(super) fn claim_to_run(&self) -> bool {
-        self.claim(RUNNING)
+        self.claim(RUNNING, 0)
+    }
+
+    /// The same for a waiter, who may come before the task's turn.
+    #[must_use]
+    pub(super) fn claim_to_run_early(&self) -> bool {
+        self.claim(RUNNING, HELD_BACK)
     }
 
     /// True for the one caller that may drop the closure unrun.
     #[must_use]
     pub(super) fn claim_to_cancel(&self) -> bool {
-        self.claim(CANCELLING)
+        self.claim(CANCELLING, 0)
     }
 
     /// Makes the output visible. With `release` the executor's reference goes in the same step. `force`: the caller has

@@ -4,7 +4,7 @@ use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, check, size, thread};
 use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool, blocking};
 
-fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
+pub(super) fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
     Builder::new().max_workers(workers).max_spares(spares).build().unwrap()
 }
 
