@@ -1,9 +1,4 @@
-//! The primitives of a model build: loom's, repaired.
-//!
-//! loom 0.7 keeps one last access an atomic, so a thread's own load hides its store from the search, and interleavings around
-//! load-then-compare-and-swap are never explored (tokio-rs/loom#166). Each atomic here therefore notifies a condition variable
-//! of its own before every operation: a branch point that depends on the other operations of the same atomic, and that orders
-//! no memory.
+//! The primitives of a model build: loom's, its atomics repaired (`atomic.rs` says how).
 
 use std::ops::{Deref, DerefMut};
 #[cfg(test)]
@@ -38,132 +33,9 @@ pub(crate) mod thread {
     pub(crate) use ::loom::thread::{Builder, JoinHandle};
 }
 
-pub(crate) mod atomic {
-    pub(crate) use ::loom::sync::atomic::{Ordering, fence};
-
-    macro_rules! atomic {
-        ($name:ident, $value:ty $(, $($operation:ident),+)?) => {
-            pub(crate) struct $name {
-                inner: ::loom::sync::atomic::$name,
-                branch: ::loom::sync::Condvar,
-            }
-
-            #[allow(dead_code, reason = "not every width is used in every way")]
-            impl $name {
-                pub(crate) fn new(value: $value) -> Self {
-                    Self { inner: ::loom::sync::atomic::$name::new(value), branch: ::loom::sync::Condvar::new() }
-                }
-
-                pub(crate) fn load(&self, order: Ordering) -> $value {
-                    self.branch.notify_one();
-                    self.inner.load(order)
-                }
-
-                pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    self.branch.notify_one();
-                    self.inner.store(value, order);
-                }
-
-                $($(pub(crate) fn $operation(&self, value: $value, order: Ordering) -> $value {
-                    self.branch.notify_one();
-                    self.inner.$operation(value, order)
-                })+)?
-
-                pub(crate) fn compare_exchange(
-                    &self,
-                    current: $value,
-                    new: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    self.branch.notify_one();
-                    self.inner.compare_exchange(current, new, success, failure)
-                }
-
-                pub(crate) fn compare_exchange_weak(
-                    &self,
-                    current: $value,
-                    new: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    self.compare_exchange(current, new, success, failure)
-                }
-
-                pub(crate) fn fetch_update(
-                    &self,
-                    success: Ordering,
-                    failure: Ordering,
-                    mut f: impl FnMut($value) -> Option<$value>,
-                ) -> Result<$value, $value> {
-                    let mut seen = self.load(failure);
-                    while let Some(next) = f(seen) {
-                        match self.compare_exchange(seen, next, success, failure) {
-                            Ok(before) => return Ok(before),
-                            Err(now) => seen = now,
-                        }
-                    }
-                    Err(seen)
-                }
-            }
-
-            impl std::fmt::Debug for $name {
-                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str(stringify!($name))
-                }
-            }
-        };
-    }
-
-    atomic!(AtomicBool, bool);
-    atomic!(AtomicU32, u32, swap, fetch_add, fetch_or, fetch_and);
-    atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or);
-    atomic!(AtomicUsize, usize, fetch_max);
-    atomic!(AtomicIsize, isize);
-
-    pub(crate) struct AtomicPtr<T> {
-        inner: ::loom::sync::atomic::AtomicPtr<T>,
-        branch: ::loom::sync::Condvar,
-    }
-
-    impl<T> AtomicPtr<T> {
-        pub(crate) fn new(value: *mut T) -> Self {
-            Self { inner: ::loom::sync::atomic::AtomicPtr::new(value), branch: ::loom::sync::Condvar::new() }
-        }
-
-        pub(crate) fn load(&self, order: Ordering) -> *mut T {
-            self.branch.notify_one();
-            self.inner.load(order)
-        }
-
-        pub(crate) fn store(&self, value: *mut T, order: Ordering) {
-            self.branch.notify_one();
-            self.inner.store(value, order);
-        }
-
-        pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
-            self.branch.notify_one();
-            self.inner.swap(value, order)
-        }
-
-        pub(crate) fn compare_exchange(
-            &self,
-            current: *mut T,
-            new: *mut T,
-            success: Ordering,
-            failure: Ordering,
-        ) -> Result<*mut T, *mut T> {
-            self.branch.notify_one();
-            self.inner.compare_exchange(current, new, success, failure)
-        }
-    }
-
-    impl<T> std::fmt::Debug for AtomicPtr<T> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("AtomicPtr")
-        }
-    }
-}
+pub(crate) mod atomic;
+#[cfg(test)]
+mod models;
 
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(::loom::cell::UnsafeCell<T>);
@@ -196,6 +68,7 @@ impl<T> Mutex<T> {
         Self(::loom::sync::Mutex::new(value))
     }
 
+    #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard(Some(self.0.lock().expect("loom's mutexes are not poisoned")))
     }
@@ -240,12 +113,14 @@ impl<T> TryMutex<T> {
         Self { mutex: Mutex::new(value), held: atomic::AtomicBool::new(false) }
     }
 
+    #[track_caller]
     pub(crate) fn lock(&self) -> TryMutexGuard<'_, T> {
         let guard = self.mutex.lock();
         self.held.store(true, atomic::Ordering::Relaxed);
         TryMutexGuard { guard, held: &self.held }
     }
 
+    #[track_caller]
     pub(crate) fn try_lock(&self) -> Option<TryMutexGuard<'_, T>> {
         (!self.held.load(atomic::Ordering::Relaxed)).then(|| self.lock())
     }
@@ -279,20 +154,24 @@ impl Condvar {
         Self(::loom::sync::Condvar::new())
     }
 
+    #[track_caller]
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let inner = guard.0.take().expect("only taken during a wait");
         guard.0 = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
     }
 
+    #[track_caller]
     pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
         self.wait(guard);
         false
     }
 
+    #[track_caller]
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
 
+    #[track_caller]
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }
