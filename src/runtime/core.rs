@@ -129,7 +129,7 @@ impl<P: LockPolicy> Core<P> {
 
     #[inline]
     pub(crate) fn is_draining(&self) -> bool {
-        self.idle.load().draining()
+        self.idle.is_draining()
     }
 
     pub(crate) fn is_terminated(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Who is awake: one word of counters, and the list of sleepers. `docs/idle.md` has the protocol and its argument.
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*, fence};
 use crate::sync::{MODEL, hint, mutant};
 
 /// Counters of a pool's threads and its phase, in one word so that each decision is one atomic step.
@@ -53,6 +53,9 @@ impl Word {
 #[derive(Debug)]
 pub(super) struct Idle {
     word: AtomicU64,
+    /// Whether tasks are refused. By itself, so that in a model a submission depends on the shutdown and not on each change of
+    /// the word. Set before the word's bit.
+    draining: AtomicBool,
     /// The sleepers, last come first woken. SLEEPING changes under this lock only.
     sleepers: Mutex<Vec<usize>>,
     /// How many threads may be active at once.
@@ -85,7 +88,13 @@ pub(super) enum Exit {
 
 impl Idle {
     pub(super) fn new(target: usize, max_threads: usize) -> Self {
-        Self { word: AtomicU64::new(0), sleepers: Mutex::new(Vec::new()), target, max_threads }
+        Self {
+            word: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+            sleepers: Mutex::new(Vec::new()),
+            target,
+            max_threads,
+        }
     }
 
     #[inline]
@@ -93,10 +102,15 @@ impl Idle {
         Word(self.word.load(Acquire))
     }
 
+    #[inline]
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Acquire)
+    }
+
     /// More threads are active than may be: a blocked one has come back.
     #[inline]
     pub(super) fn is_surplus(&self) -> bool {
-        Word(self.word.load(Relaxed)).active() > self.target
+        self.max_threads > self.target && Word(self.word.load(Relaxed)).active() > self.target
     }
 
     /// To be called after work has been made visible. `by_worker`: by a thread of the pool, which is no
@@ -108,7 +122,7 @@ impl Idle {
         if !mutant("idle_notify_no_fence") {
             fence(SeqCst);
         }
-        let word = Word(self.word.load(Relaxed));
+        let mut word = Word(self.word.load(Relaxed));
         if self.is_enough(word) {
             return Notify::Enough;
         }
@@ -116,12 +130,13 @@ impl Idle {
         if word.active() > usize::from(by_worker) {
             for _ in 0..GLANCES {
                 hint::spin_loop();
-                if self.is_enough(Word(self.word.load(Relaxed))) {
+                word = Word(self.word.load(Relaxed));
+                if self.is_enough(word) {
                     return Notify::Enough;
                 }
             }
         }
-        self.notify_slow(false)
+        self.notify_slow(word, false)
     }
 
     #[inline]
@@ -131,13 +146,12 @@ impl Idle {
 
     /// As `notify`, also when as many threads are active as may be: one more comes to stand in line at the gate.
     pub(super) fn notify_extra(&self) -> Notify {
-        self.notify_slow(true)
+        self.notify_slow(self.load(), true)
     }
 
     #[cold]
-    fn notify_slow(&self, extra: bool) -> Notify {
+    fn notify_slow(&self, mut word: Word, extra: bool) -> Notify {
         let mut sleepers = self.sleepers.lock();
-        let mut word = self.load();
         loop {
             if word.stopped() {
                 return Notify::Stopped;
@@ -190,17 +204,23 @@ impl Idle {
         Word(before).searching() == 1
     }
 
-    /// Goes on the list of sleepers. Look at the queue afterwards, notify if there is work, then park.
-    pub(super) fn sleep(&self, index: usize, searching: bool) {
+    /// Goes on the list of sleepers, unless the pool is draining: then it stays active and stops searching. Look at the queue
+    /// afterwards, notify if there is work, then park. The word as it was before.
+    pub(super) fn sleep(&self, index: usize, searching: bool) -> Word {
         let mut sleepers = self.sleepers.lock();
-        sleepers.push(index);
         let leaving = ACTIVE + if searching { SEARCHING } else { 0 };
-        self.word.fetch_add(SLEEPING.wrapping_sub(leaving), AcqRel);
+        let before = Word(self.word.fetch_add(SLEEPING.wrapping_sub(leaving), AcqRel));
+        if before.draining() {
+            self.word.fetch_add(ACTIVE.wrapping_sub(SLEEPING), AcqRel);
+        } else {
+            sleepers.push(index);
+        }
         drop(sleepers);
         // Pairs with the fence in `notify`.
         if !mutant("idle_sleep_no_fence") {
             fence(SeqCst);
         }
+        before
     }
 
     /// Leaves the list of sleepers by its own decision; false if a waker was faster, whose permit is on its way.
@@ -227,6 +247,8 @@ impl Idle {
 
     /// Begins to refuse tasks; the sleepers, to be unparked, each active and searching. None if it had begun before.
     pub(super) fn drain(&self) -> Option<Vec<usize>> {
+        // First, so that whoever called this is refused, also if another call is half-way.
+        self.draining.store(true, Release);
         if Word(self.word.fetch_or(DRAINING, AcqRel)).draining() {
             return None;
         }
@@ -253,24 +275,17 @@ impl Idle {
     }
 
     fn leave(&self, change: u64) -> Exit {
-        let mut word = self.word.load(Relaxed);
-        loop {
-            let mut next = word - change;
-            let last = Word(next).threads() == 0 && Word(next).draining() && !Word(word).stopped();
-            if last {
-                next |= STOPPED;
-            }
-            match self.word.compare_exchange_weak(word, next, AcqRel, Relaxed) {
-                Ok(_) => {
-                    // Pairs with the fence in `notify`: a push is seen by the last look, or sees that the pool has stopped.
-                    if !mutant("idle_leave_no_fence") {
-                        fence(SeqCst);
-                    }
-                    return if last { Exit::Last } else { Exit::Others };
-                }
-                Err(now) => word = now,
-            }
+        let is_last = |word: u64| {
+            let next = Word(word - change);
+            next.threads() == 0 && next.draining() && !next.stopped()
+        };
+        let next = |word| Some(if is_last(word) { (word - change) | STOPPED } else { word - change });
+        let before = self.word.fetch_update(AcqRel, Relaxed, next).expect("never refused");
+        // Pairs with the fence in `notify`: a push is seen by the last look, or sees that the pool has stopped.
+        if !mutant("idle_leave_no_fence") {
+            fence(SeqCst);
         }
+        if is_last(before) { Exit::Last } else { Exit::Others }
     }
 }
 

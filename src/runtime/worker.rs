@@ -170,7 +170,8 @@ impl<P: LockPolicy> Worker<P> {
         let core = &*self.core;
         // A moment's pause lets more than one task come, where they come one by one.
         patience::pause();
-        if !core.queue.is_empty() {
+        // In a model one look does for all.
+        if !MODEL && !core.queue.is_empty() {
             return true;
         }
         if !self.searching.get() {
@@ -179,6 +180,14 @@ impl<P: LockPolicy> Worker<P> {
             }
             self.searching.set(true);
         }
+        if !MODEL {
+            self.look_on();
+        }
+        !core.queue.is_empty()
+    }
+
+    fn look_on(&self) {
+        let core = &*self.core;
         let stop = || !core.queue.is_empty() || core.is_draining();
         let word = core.idle.load();
         if word.active() > word.searching() {
@@ -188,22 +197,20 @@ impl<P: LockPolicy> Worker<P> {
         } else {
             self.patience.look(stop);
         }
-        !core.queue.is_empty()
     }
 
-    /// Sleeps until woken for work; false if the thread has been idle for so long that it should end.
+    /// Sleeps until woken for work; false if the thread should end: the pool is draining, or it has been idle for so long.
     fn sleep(&self) -> bool {
         let core = &*self.core;
-        core.idle.sleep(self.index, self.searching.take());
+        let word = core.idle.sleep(self.index, self.searching.take());
         if !core.queue.is_empty() && !mutant("idle_sleep_no_recheck") {
             // Perhaps wakes this very worker.
             self.core.notify();
         }
-        let parker = &core.parkers[self.index];
-        let word = core.idle.load();
-        if word.draining() && core.idle.leave_sleepers(self.index) {
-            return true;
+        if word.draining() {
+            return false;
         }
+        let parker = &core.parkers[self.index];
         core.counters[self.index].parked.add_owned(1);
         let spare = word.threads() > core.config.workers;
         let deadline = spare.then(|| Instant::now() + core.config.keep_alive);
