@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::current::{self, Frame, Kind};
 use super::patience::Patience;
 use crate::policy::value_lock::Turn;
-use crate::sync::{Arc, Instant, Mutex, Parker, local};
+use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
 use crate::task::state::State;
 use crate::task::{Identity, JoinRef, WaitError, Wake};
 
@@ -57,7 +57,7 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
 
 fn park<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError> {
     // Without the thread's locals, in a destructor of one, it parks at once.
-    if PATIENCE.try_with(|patience| patience.look(|| join.snapshot().is_terminal())).unwrap_or(false) {
+    if !MODEL && PATIENCE.try_with(|patience| patience.look(|| join.snapshot().is_terminal())).unwrap_or(false) {
         return Ok(());
     }
     let parker = Arc::new(Parker::new());
@@ -65,13 +65,12 @@ fn park<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError
     if !join.register(&wake) {
         return Ok(());
     }
-    while !join.snapshot().is_terminal() {
-        if !parker.park_until(deadline) && !join.snapshot().is_terminal() {
-            join.deregister(&wake);
-            return Err(WaitError::TimedOut);
-        }
+    // A permit comes from the end of the task alone.
+    if parker.park_until(deadline) || join.snapshot().is_terminal() {
+        return Ok(());
     }
-    Ok(())
+    join.deregister(&wake);
+    Err(WaitError::TimedOut)
 }
 
 /// A worker's wait: the tasks on its stack, and the one they wait for.
