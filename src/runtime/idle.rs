@@ -107,7 +107,7 @@ impl Idle {
         self.draining.load(Acquire)
     }
 
-    /// More threads are active than may be: a blocked one has come back.
+    /// More threads are active than may be: a blocked one has come back. Never where no other could take its place.
     #[inline]
     pub(super) fn is_surplus(&self) -> bool {
         self.max_threads > self.target && Word(self.word.load(Relaxed)).active() > self.target
@@ -149,6 +149,7 @@ impl Idle {
         self.notify_slow(self.load(), true)
     }
 
+    /// `word`: as it was at some time after the work became visible and the fence.
     #[cold]
     fn notify_slow(&self, mut word: Word, extra: bool) -> Notify {
         let mut sleepers = self.sleepers.lock();
