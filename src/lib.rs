@@ -36,8 +36,8 @@ mod task;
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
 pub use runtime::{Metrics, WorkerMetrics};
 pub use surface::{
-    BuildError, Builder, CancelRequested, Context, Guarded, Lent, Refused, Rejected, Shared, TaskHandle, ThreadPool,
-    Values, blocking,
+    BuildError, Builder, CancelRequested, Context, Guarded, Keyed, Lent, Refused, Rejected, Shared, Strand, TaskHandle,
+    ThreadPool, Values, blocking,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 
@@ -83,3 +83,4 @@ pub mod value_lock {
 }
 
 pub use run_queue::LocalOrder;
+pub use value_lock::Access;

@@ -111,4 +111,16 @@ stamp! {
         a_value_of_another_pool_is_refused,
         panicking_drops_of_values_are_survived,
         readers_and_writers_never_meet;
+    keyed:
+        tasks_with_a_key_in_common_never_overlap,
+        tasks_with_a_key_in_common_run_in_order,
+        different_keys_are_never_in_each_others_way,
+        a_key_named_twice_is_taken_once,
+        a_cancelled_task_is_passed_over,
+        a_panic_gives_the_key_back,
+        waiting_for_ones_own_key_is_an_error,
+        a_key_takes_memory_only_while_tasks_name_it,
+        shutdown_ends_what_waits_for_a_key,
+        panicking_keys_are_survived,
+        a_strand_runs_its_tasks_one_after_another;
 }

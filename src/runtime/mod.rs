@@ -5,6 +5,7 @@
 mod core;
 pub(crate) mod current;
 mod idle;
+pub(crate) mod keys;
 mod metrics;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;

@@ -1,9 +1,11 @@
 //! A task that needs guarded values: how it gets into line for all of them in one step, when it is queued to run, and how it lets the
 //! next ones in. `docs/guarded.md` has the argument.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
+
+use smallvec::SmallVec;
 
 use super::Core;
 use crate::policy::LockPolicy;
@@ -18,6 +20,8 @@ pub(crate) trait Lockable<P: LockPolicy>: Send + Sync {
     fn lock(&self) -> &P::Lock;
     /// The pool whose tasks they are.
     fn core(&self) -> &Arc<Core<P>>;
+    /// One task less refers to it.
+    fn release(&self) {}
 }
 
 /// One value, and how the task wants it. Public in name only: a sealed trait speaks of it.
@@ -32,14 +36,23 @@ impl<P: LockPolicy> Want<P> {
         Self { value, access }
     }
 
-    fn address(&self) -> *const () {
+    pub(super) fn address(&self) -> *const () {
         Arc::as_ptr(&self.value).cast()
     }
 }
 
+impl<P: LockPolicy> Drop for Want<P> {
+    fn drop(&mut self) {
+        self.value.release();
+    }
+}
+
+/// What one task wants; most want one thing or two.
+pub(crate) type Wants<P> = SmallVec<[Want<P>; 2]>;
+
 /// The values that one task needs, and whether it has them.
 pub(crate) struct Request<P: LockPolicy> {
-    wants: Box<[Want<P>]>,
+    wants: Wants<P>,
     /// How many of the values it still waits for, one more while it is getting into line, and [`GIVEN_UP`].
     pending: AtomicU64,
     /// The task while it waits; null before and after that.
@@ -51,16 +64,28 @@ const GIVEN_UP: u64 = 1 << (u64::BITS - 1);
 
 impl<P: LockPolicy> Request<P> {
     /// None if one value is named twice.
-    pub(crate) fn new(mut wants: Vec<Want<P>>) -> Option<Arc<Self>> {
-        // The same order for all tasks: submitters can't wait for one another in a circle.
-        if !mutant("request_joins_unsorted") {
-            wants.sort_unstable_by_key(Want::address);
-        }
-        if wants.windows(2).any(|pair| pair[0].address() == pair[1].address()) {
-            return None;
-        }
+    pub(crate) fn new(wants: Wants<P>) -> Option<Arc<Self>> {
+        let wants = sorted(wants);
+        let aliased = wants.windows(2).any(|pair| pair[0].address() == pair[1].address());
+        (!aliased).then(|| Self::of(wants))
+    }
+
+    /// What is named more than once is wanted once, exclusively if once so.
+    pub(crate) fn merged(wants: Wants<P>) -> Arc<Self> {
+        let mut wants = sorted(wants);
+        wants.dedup_by(|again, first| {
+            let same = again.address() == first.address();
+            if same && again.access == Access::Exclusive {
+                first.access = Access::Exclusive;
+            }
+            same
+        });
+        Self::of(wants)
+    }
+
+    fn of(wants: Wants<P>) -> Arc<Self> {
         let pending = AtomicU64::new(wants.len() as u64 + 1);
-        Some(Arc::new(Self { wants: wants.into(), pending, task: AtomicPtr::new(ptr::null_mut()) }))
+        Arc::new(Self { wants, pending, task: AtomicPtr::new(ptr::null_mut()) })
     }
 
     /// Whether all its values are of the pool with that number.
@@ -74,16 +99,13 @@ impl<P: LockPolicy> Request<P> {
         self.task.store(task.into_link().as_ptr(), Ordering::Release);
         let mut granted = 1;
         // Kept until the last: whoever comes behind this task in one line comes behind it in all.
-        let (mut first, mut others) = (None, Vec::new());
+        let mut all_joined = SmallVec::<[_; 4]>::new();
         for want in &self.wants {
             let (now, joined) = want.value.lock().join(want.access, || Ticket::new(self.clone()));
             granted += u64::from(now);
-            match first {
-                None => first = Some(joined),
-                Some(_) => others.push(joined),
-            }
+            all_joined.push(joined);
         }
-        drop((first, others));
+        drop(all_joined);
         if granted > self.wants.len() as u64 {
             // No line has a ticket: nobody else knows of the request yet.
             self.pending.store(0, Ordering::Relaxed);
@@ -200,34 +222,56 @@ impl<P: LockPolicy> Drop for Hold<P> {
     }
 }
 
-local! { static AGENDA: Cell<*const RefCell<VecDeque<Ticket>>> = Cell::new(ptr::null()); }
+/// The same order for all tasks, so that submitters can't wait for one another in a circle.
+fn sorted<P: LockPolicy>(mut wants: Wants<P>) -> Wants<P> {
+    if !mutant("request_joins_unsorted") {
+        wants.sort_unstable_by_key(Want::address);
+    }
+    wants
+}
 
-/// Ends the accesses of `turn`, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task ends that
-/// task's accesses in turn: a long line of them must not fill the stack.
-fn leave(turn: &dyn Turn) {
-    struct Close;
-    impl Drop for Close {
-        fn drop(&mut self) {
-            let _gone = AGENDA.try_with(|agenda| agenda.set(ptr::null()));
+/// Who has been let in on this thread and is to be seen to, and whether somebody down its stack does that.
+struct Agenda {
+    granted: Cell<VecDeque<Ticket>>,
+    open: Cell<bool>,
+}
+
+local! { static AGENDA: Agenda = Agenda { granted: Cell::new(VecDeque::new()), open: Cell::new(false) }; }
+
+impl Agenda {
+    /// Ends the accesses of `turn`, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task
+    /// ends that task's accesses in turn: a long line of them must not fill the stack.
+    fn leave(&self, turn: &dyn Turn) {
+        struct Close<'a>(&'a Cell<bool>);
+        impl Drop for Close<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        let mut granted = self.granted.take();
+        turn.leave(&mut granted);
+        // A line that lost a ticket on the way may have put others here.
+        granted.append(&mut self.granted.take());
+        self.granted.set(granted);
+        if self.open.replace(true) {
+            return;
+        }
+        let _close = Close(&self.open);
+        while let Some(ticket) = self.next() {
+            ticket.grant();
         }
     }
-    let mut granted = VecDeque::new();
-    turn.leave(&mut granted);
-    if granted.is_empty() {
-        return;
+
+    fn next(&self) -> Option<Ticket> {
+        let mut granted = self.granted.take();
+        let next = granted.pop_front();
+        self.granted.set(granted);
+        next
     }
-    let outer = AGENDA.try_with(Cell::get).unwrap_or(ptr::null());
-    // SAFETY: put there by a call of this function that is below on this thread's stack, and takes it out when it ends.
-    if let Some(agenda) = unsafe { outer.as_ref() } {
-        agenda.borrow_mut().append(&mut granted);
-        return;
-    }
-    let agenda = RefCell::new(granted);
-    let _gone = AGENDA.try_with(|place| place.set(&raw const agenda));
-    let _close = Close;
-    loop {
-        let next = agenda.borrow_mut().pop_front();
-        let Some(ticket) = next else { break };
-        ticket.grant();
-    }
+}
+
+fn leave(turn: &dyn Turn) {
+    // In the destructor of a thread's local, with an agenda of its own.
+    let own = || Agenda { granted: Cell::new(VecDeque::new()), open: Cell::new(false) }.leave(turn);
+    AGENDA.try_with(|agenda| agenda.leave(turn)).unwrap_or_else(|_| own());
 }

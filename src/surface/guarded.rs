@@ -219,24 +219,34 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: for<'a> FnOnce(Lent<'a, P, V>) -> T + Send + 'static,
     {
         let core = self.core();
-        let ended = |error| TaskHandle::new(task::refused(core.id, error));
-        let mut wants = Vec::new();
+        let mut wants = request::Wants::new();
         let places = values.want(&mut wants);
         let Some(request) = Request::new(wants) else {
             task::drop_quietly(f);
-            return ended(TaskError::Aliased);
+            return TaskHandle::new(task::refused(core.id, TaskError::Aliased));
         };
         assert!(request.is_of(core.id), "{FOREIGN}: submit the task to that pool");
-        if core.is_draining() {
-            task::drop_quietly(f);
-            return ended(TaskError::Refused);
-        }
-        let when = When { f, places, hold: Hold::new(request.clone()) };
-        let pool = core.id;
-        let (task, join) = task::held_back(pool, move || when.run(pool));
-        request.queue(core, task);
-        TaskHandle::new(join)
+        queue(core, request, places, f)
     }
+}
+
+/// Has `f` run once the request has all that it wants.
+pub(super) fn queue<P, L, T, F>(core: &Arc<Core<P>>, request: Arc<Request<P>>, places: L, f: F) -> TaskHandle<T>
+where
+    P: LockPolicy,
+    L: sealed::Places,
+    T: Send + 'static,
+    F: for<'a> FnOnce(L::Lent<'a>) -> T + Send + 'static,
+{
+    let pool = core.id;
+    if core.is_draining() {
+        task::drop_quietly(f);
+        return TaskHandle::new(task::refused(pool, TaskError::Refused));
+    }
+    let when = When { f, places, hold: Hold::new(request.clone()) };
+    let (task, join) = task::held_back(pool, move || when.run(pool));
+    request.queue(core, task);
+    TaskHandle::new(join)
 }
 
 /// A closure and the values that it is to be lent. The order of the fields is that of their drop: the values are given back last.
@@ -280,7 +290,7 @@ mod sealed {
         type Places: Places;
 
         /// Adds the values to the list.
-        fn want(self, wants: &mut Vec<request::Want<P>>) -> Self::Places;
+        fn want(self, wants: &mut request::Wants<P>) -> Self::Places;
     }
 
     /// Where the values are.
@@ -305,7 +315,7 @@ pub struct ReadPlace<T: Send + Sync + 'static, P: LockPolicy>(Place<T, P>);
 unsafe impl<T: Send, P: LockPolicy> Send for Place<T, P> {}
 
 impl<T: Send, P: LockPolicy> Place<T, P> {
-    fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut Vec<request::Want<P>>) -> Self {
+    fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut request::Wants<P>) -> Self {
         wants.push(request::Want::new(value.clone(), access));
         Self(Arc::as_ptr(value))
     }
@@ -316,6 +326,13 @@ impl<T: Send, P: LockPolicy> Place<T, P> {
         // SAFETY: the request keeps the value.
         unsafe { &*self.0 }.data.with_mut(|data| data)
     }
+}
+
+/// Nothing is lent: a key has no value.
+impl sealed::Places for () {
+    type Lent<'a> = ();
+
+    unsafe fn lend<'a>(self) -> Self::Lent<'a> {}
 }
 
 impl<T: Send, P: LockPolicy> sealed::Places for Place<T, P> {
@@ -352,7 +369,7 @@ impl<L: sealed::Places> sealed::Places for Vec<L> {
 impl<T: Send, P: LockPolicy> sealed::Want<P> for &Guarded<T, P> {
     type Places = Place<T, P>;
 
-    fn want(self, wants: &mut Vec<request::Want<P>>) -> Place<T, P> {
+    fn want(self, wants: &mut request::Wants<P>) -> Place<T, P> {
         Place::of(&self.value, Access::Exclusive, wants)
     }
 }
@@ -360,7 +377,7 @@ impl<T: Send, P: LockPolicy> sealed::Want<P> for &Guarded<T, P> {
 impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for &Shared<T, P> {
     type Places = ReadPlace<T, P>;
 
-    fn want(self, wants: &mut Vec<request::Want<P>>) -> ReadPlace<T, P> {
+    fn want(self, wants: &mut request::Wants<P>) -> ReadPlace<T, P> {
         ReadPlace(Place::of(&self.value, Access::Shared, wants))
     }
 }
@@ -368,7 +385,7 @@ impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for &Shared<T, P> {
 impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for Shared<T, P> {
     type Places = ReadPlace<T, P>;
 
-    fn want(self, wants: &mut Vec<request::Want<P>>) -> ReadPlace<T, P> {
+    fn want(self, wants: &mut request::Wants<P>) -> ReadPlace<T, P> {
         (&self).want(wants)
     }
 }
@@ -379,7 +396,7 @@ where
 {
     type Places = Vec<<&'v V as sealed::Want<P>>::Places>;
 
-    fn want(self, wants: &mut Vec<request::Want<P>>) -> Self::Places {
+    fn want(self, wants: &mut request::Wants<P>) -> Self::Places {
         self.iter().map(|value| value.want(wants)).collect()
     }
 }
@@ -390,7 +407,7 @@ where
 {
     type Places = Vec<<&'v V as sealed::Want<P>>::Places>;
 
-    fn want(self, wants: &mut Vec<request::Want<P>>) -> Self::Places {
+    fn want(self, wants: &mut request::Wants<P>) -> Self::Places {
         self.as_slice().want(wants)
     }
 }
@@ -400,7 +417,7 @@ macro_rules! tuple {
         impl<P: LockPolicy, $($value: sealed::Want<P>),+> sealed::Want<P> for ($($value,)+) {
             type Places = ($($value::Places,)+);
 
-            fn want(self, wants: &mut Vec<request::Want<P>>) -> Self::Places {
+            fn want(self, wants: &mut request::Wants<P>) -> Self::Places {
                 ($(self.$at.want(wants),)+)
             }
         }

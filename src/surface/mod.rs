@@ -6,6 +6,7 @@ mod context;
 mod error;
 mod guarded;
 mod handle;
+mod keyed;
 mod pool;
 
 pub use blocking::blocking;
@@ -14,4 +15,5 @@ pub use context::Context;
 pub use error::{BuildError, CancelRequested, Refused, Rejected};
 pub use guarded::{Guarded, Lent, Shared, Values};
 pub use handle::TaskHandle;
+pub use keyed::{Keyed, Strand};
 pub use pool::ThreadPool;

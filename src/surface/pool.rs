@@ -99,7 +99,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         Self { owner: Arc::new(Owner { core }) }
     }
 
-    pub(super) fn core(&self) -> &Arc<Core<P>> {
+    pub(crate) fn core(&self) -> &Arc<Core<P>> {
         &self.owner.core
     }
 

@@ -27,14 +27,14 @@ impl Account {
 }
 
 /// Numbers that look random; the same in each run.
-fn numbers(mut seed: usize) -> impl FnMut(usize) -> usize {
+pub(super) fn numbers(mut seed: usize) -> impl FnMut(usize) -> usize {
     move |below| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     }
 }
 
-fn distinct<const N: usize>(below: usize, next: &mut impl FnMut(usize) -> usize) -> [usize; N] {
+pub(super) fn distinct<const N: usize>(below: usize, next: &mut impl FnMut(usize) -> usize) -> [usize; N] {
     loop {
         let drawn = std::array::from_fn(|_| next(below));
         if (1..N).all(|at| !drawn[..at].contains(&drawn[at])) {

@@ -4,6 +4,7 @@
 
 pub(crate) mod guarded;
 pub(crate) mod handles;
+pub(crate) mod keyed;
 pub(crate) mod shutdown;
 pub(crate) mod tasks;
 pub(crate) mod waiting;

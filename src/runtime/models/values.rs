@@ -1,17 +1,24 @@
 //! Models of tasks with guarded values, on the whole pool.
 
 use super::pool::pool;
-use crate::sync::{UnsafeCell, check, thread};
-use crate::{FineGrained, GlobalLock, Guarded, LockFree, LockPolicy, TaskError, ThreadPool};
+use crate::sync::{Arc, UnsafeCell, check, thread};
+use crate::{FineGrained, GlobalLock, Guarded, Keyed, LockFree, LockPolicy, TaskError, ThreadPool};
 
 /// A number whose every use the model checker sees.
 struct Number(UnsafeCell<u32>);
 
 // SAFETY: that no two tasks use it at once is what the models check.
 unsafe impl Send for Number {}
+// SAFETY: as above.
+unsafe impl Sync for Number {}
 
 impl Number {
     fn add(&mut self) -> u32 {
+        self.add_shared()
+    }
+
+    /// The model checker says if two do so at once.
+    fn add_shared(&self) -> u32 {
         self.0.with_mut(|number| {
             // SAFETY: checked by the model.
             unsafe { *number += 1 };
@@ -64,6 +71,26 @@ fn shutdown_runs_what_stands_in_line<P: LockPolicy>(pool: ThreadPool<P>) {
     assert_eq!(line.map(|handle| handle.result().unwrap()), [1, 2]);
 }
 
+/// The last release of a key against a new task with it, which must find the same entry or a new one after the old.
+fn a_key_that_goes_and_comes_back_excludes<P: LockPolicy>(pool: ThreadPool<P>) {
+    let keys = pool.keyed::<u32>();
+    let value = Arc::new(Number(UnsafeCell::new(0)));
+    let add = |keys: &Keyed<u32, P>| {
+        let value = value.clone();
+        keys.submit(1, move || value.add_shared())
+    };
+    let first = add(&keys);
+    let submitter = {
+        let (keys, value) = (keys.clone(), value.clone());
+        thread::spawn(move || keys.submit(1, move || value.add_shared()).result().unwrap())
+    };
+    let here = first.result().unwrap();
+    let there = submitter.join().unwrap();
+    assert_eq!(here + there, 3);
+    pool.shutdown();
+    assert!(keys.is_empty());
+}
+
 macro_rules! stamp {
     ($($model:ident: $(($size:ident: $workers:literal, $preemptions:literal)),+;)+) => {
         stamp!(@policy global GlobalLock; $($model: $(($size: $workers, $preemptions)),+;)+);
@@ -85,8 +112,9 @@ macro_rules! stamp {
 }
 
 stamp! {
-    two_tasks_with_two_values_in_opposite_order: (one: 1, 1), (two: 2, 0);
-    a_cancelled_task_is_passed_over: (one: 1, 1), (two: 2, 0);
-    a_panic_gives_the_value_back: (one: 1, 1), (two: 2, 0);
-    shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 0);
+    two_tasks_with_two_values_in_opposite_order: (one: 1, 2), (two: 2, 1);
+    a_cancelled_task_is_passed_over: (one: 1, 2), (two: 2, 1);
+    a_panic_gives_the_value_back: (one: 1, 2), (two: 2, 1);
+    shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 1);
+    a_key_that_goes_and_comes_back_excludes: (one: 1, 2), (two: 2, 1);
 }

@@ -1,0 +1,37 @@
+//! Models of the table of keys by itself.
+
+use super::pool::pool;
+use crate::LockFree;
+use crate::policy::value_lock::Access;
+use crate::runtime::keys::Keys;
+use crate::sync::{Arc, check, thread};
+
+/// Two tasks that name a key stand in the same line, whoever else lets the key go meanwhile; and the last takes it out of the table.
+fn wishes_that_overlap_share_an_entry(others: usize) {
+    let pool = pool::<LockFree>(1, 0);
+    let keys = Keys::new(pool.core().clone());
+    let want = |keys: &Arc<Keys<u32, LockFree>>| keys.want(1, Access::Exclusive);
+    let others: Vec<_> = (0..others)
+        .map(|_| {
+            let keys = keys.clone();
+            thread::spawn(move || drop(want(&keys)))
+        })
+        .collect();
+    let (first, second) = (want(&keys), want(&keys));
+    assert_eq!(first.address(), second.address());
+    drop(first);
+    assert_eq!(second.address(), want(&keys).address());
+    drop(second);
+    others.into_iter().for_each(|other| other.join().unwrap());
+    assert_eq!(keys.len(), 0);
+}
+
+#[test]
+fn with_one_other() {
+    check(None, || wishes_that_overlap_share_an_entry(1));
+}
+
+#[test]
+fn with_two_others() {
+    check(Some(3), || wishes_that_overlap_share_an_entry(2));
+}

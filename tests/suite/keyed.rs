@@ -1,0 +1,261 @@
+//! Keys and strands. Contract 103–115.
+
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::thread;
+
+use lockgrain::gate::Gate;
+use lockgrain::{Access, Keyed, LockPolicy, TaskError, TaskHandle, ThreadPool, WaitError};
+
+use super::guarded::{distinct, numbers};
+
+/// Notices when two tasks with one key run at once.
+#[derive(Clone, Default)]
+struct Watch(Arc<(AtomicBool, AtomicUsize)>);
+
+impl Watch {
+    fn enter(&self) {
+        assert!(!self.0.0.swap(true, SeqCst), "two tasks have the key");
+        thread::yield_now();
+        self.0.1.fetch_add(1, SeqCst);
+        self.0.0.store(false, SeqCst);
+    }
+}
+
+fn until_empty<K: Hash + Eq + Send + Sync, P: LockPolicy>(keys: &Keyed<K, P>) {
+    while !keys.is_empty() {
+        thread::yield_now();
+    }
+}
+
+pub(crate) fn tasks_with_a_key_in_common_never_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed::<usize>();
+    let watches: [Watch; 8] = Default::default();
+    thread::scope(|scope| {
+        for seed in 0..2 {
+            let (keys, watches) = (&keys, &watches);
+            scope.spawn(move || {
+                let mut next = numbers(seed);
+                for _ in 0..3_000 {
+                    let [a, b, c] = distinct(8, &mut next);
+                    let mine = [a, b, c].map(|key| watches[key].clone());
+                    drop(keys.submit_all([a, b, c].map(|key| (key, Access::Exclusive)), move || {
+                        mine.iter().for_each(Watch::enter);
+                    }));
+                }
+            });
+        }
+    });
+    let all = (0..8).map(|key| (key, Access::Exclusive));
+    keys.submit_all(all, || ()).result().unwrap();
+    assert_eq!(watches.iter().map(|watch| watch.0.1.load(SeqCst)).sum::<usize>(), 18_000);
+    assert_eq!(pool.metrics().panicked, 0);
+    until_empty(&keys);
+}
+
+pub(crate) fn tasks_with_a_key_in_common_run_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed::<String>();
+    let logs: [Arc<Mutex<Vec<usize>>>; 3] = Default::default();
+    let submit = |keys: &Keyed<String, P>, n: usize| {
+        let log = logs[n % 3].clone();
+        drop(keys.submit(format!("key {}", n % 3), move || log.lock().unwrap().push(n)));
+    };
+    (0..3_000).for_each(|n| submit(&keys, n));
+    // Each link of the chain is submitted by another thread.
+    for n in 3_000..3_012 {
+        thread::scope(|scope| {
+            scope.spawn(|| submit(&keys, n));
+        });
+    }
+    let all = (0..3).map(|n| (format!("key {n}"), Access::Exclusive));
+    keys.submit_all(all, || ()).result().unwrap();
+    for (at, log) in logs.iter().enumerate() {
+        assert_eq!(*log.lock().unwrap(), (at..3_012).step_by(3).collect::<Vec<_>>());
+    }
+}
+
+/// All of them have the same hash.
+#[derive(PartialEq, Eq)]
+struct Collides(u32);
+
+impl Hash for Collides {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        0_u32.hash(state);
+    }
+}
+
+pub(crate) fn different_keys_are_never_in_each_others_way<P: LockPolicy>(pool: &ThreadPool<P>) {
+    if P::Gate::EXCLUSIVE || pool.max_workers() < 2 {
+        return;
+    }
+    let keys = pool.keyed();
+    let both = Arc::new(Barrier::new(2));
+    let meet = |key, access| {
+        let both = both.clone();
+        keys.submit_all([(Collides(key), access)], move || {
+            both.wait();
+        })
+    };
+    // Two keys, and two readers of one.
+    for (second, access) in [(2, Access::Exclusive), (1, Access::Shared)] {
+        let met = [meet(1, access), meet(second, access)];
+        met.into_iter().for_each(|handle| handle.result().unwrap());
+    }
+    // Nor are the keys of two spaces.
+    let (here, there) = (pool.keyed(), pool.keyed());
+    let met = [&here, &there].map(|keys| {
+        let both = both.clone();
+        keys.submit(1, move || {
+            both.wait();
+        })
+    });
+    met.into_iter().for_each(|handle| handle.result().unwrap());
+}
+
+pub(crate) fn a_key_named_twice_is_taken_once<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let (shared, exclusive) = (Access::Shared, Access::Exclusive);
+    assert_eq!(keys.submit_all([(1, exclusive), (2, shared), (1, exclusive)], || 1).result().unwrap(), 1);
+    let watch = Watch::default();
+    for n in 0..200 {
+        // Whichever comes first, it is exclusive.
+        let twice = if n % 2 == 0 { [(1, shared), (1, exclusive)] } else { [(1, exclusive), (1, shared)] };
+        let watch = watch.clone();
+        drop(keys.submit_all(twice, move || watch.enter()));
+    }
+    keys.submit(1, || ()).result().unwrap();
+    assert_eq!(watch.0.1.load(SeqCst), 200);
+    assert_eq!(pool.metrics().panicked, 0);
+    assert_eq!(keys.submit_all([], || 7).result().unwrap(), 7);
+    until_empty(&keys);
+}
+
+/// Keeps the key until the gate is opened; has it when this returns.
+fn hold<P: LockPolicy>(keys: &Keyed<u32, P>, key: u32) -> (mpsc::Sender<()>, TaskHandle<()>) {
+    let (open, gate) = mpsc::channel::<()>();
+    let (started, starts) = mpsc::channel();
+    let holder = keys.submit(key, move || {
+        started.send(()).unwrap();
+        let _closed = lockgrain::blocking(|| gate.recv());
+    });
+    starts.recv().unwrap();
+    (open, holder)
+}
+
+pub(crate) fn a_cancelled_task_is_passed_over<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let (open, holder) = hold(&keys, 1);
+    let middle = keys.submit_all([(1, Access::Exclusive), (2, Access::Exclusive)], || ());
+    let read = keys.submit_shared(2, || 2);
+    assert!(middle.cancel());
+    open.send(()).unwrap();
+    assert_eq!(read.result().unwrap(), 2);
+    assert!(matches!(middle.result(), Err(TaskError::Cancelled)));
+    holder.result().unwrap();
+    until_empty(&keys);
+}
+
+pub(crate) fn a_panic_gives_the_key_back<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let panics = keys.submit("key", || std::panic::resume_unwind(Box::new(())));
+    assert!(matches!(panics.result(), Err::<(), _>(TaskError::Panicked(_))));
+    assert_eq!(keys.submit("key", || 1).result().unwrap(), 1);
+    until_empty(&keys);
+}
+
+pub(crate) fn waiting_for_ones_own_key_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let inner = keys.clone();
+    let waited = keys.submit(1, move || inner.submit(1, || ()).wait());
+    assert_eq!(waited.result().unwrap(), Err(WaitError::WouldDeadlock));
+    let (strand, inner) = (pool.strand(), pool.strand());
+    let same = strand.clone();
+    let waited = strand.submit(move || (same.submit(|| ()).wait(), inner.submit(|| ()).wait()));
+    let other = if P::Gate::EXCLUSIVE { Err(WaitError::WouldDeadlock) } else { Ok(()) };
+    assert_eq!(waited.result().unwrap(), (Err(WaitError::WouldDeadlock), other));
+}
+
+pub(crate) fn a_key_takes_memory_only_while_tasks_name_it<P: LockPolicy>(pool: &ThreadPool<P>) {
+    /// Counts those there are.
+    #[derive(PartialEq, Eq, Hash)]
+    struct Counted(u32, Count);
+    #[derive(Clone, Eq)]
+    struct Count(Arc<()>);
+    impl Hash for Count {
+        fn hash<H: Hasher>(&self, _state: &mut H) {}
+    }
+    impl PartialEq for Count {
+        fn eq(&self, _other: &Self) -> bool {
+            true
+        }
+    }
+    let count = Count(Arc::new(()));
+    let keys = pool.keyed();
+    let handles: Vec<_> = (0..2_000).map(|n| keys.submit(Counted(n % 1_000, count.clone()), move || n)).collect();
+    for (n, handle) in (0..).zip(handles) {
+        assert_eq!(handle.result().unwrap(), n);
+    }
+    until_empty(&keys);
+    while Arc::strong_count(&count.0) > 1 {
+        thread::yield_now();
+    }
+}
+
+pub(crate) fn shutdown_ends_what_waits_for_a_key<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let (open, holder) = hold(&keys, 1);
+    let line: Vec<_> = (0..100).map(|_| keys.submit(1, || ())).collect();
+    let (cancelled, stopped) = pool.shutdown_now_timeout(std::time::Duration::ZERO);
+    assert_eq!((cancelled, stopped), (100, false));
+    open.send(()).unwrap();
+    holder.result().unwrap();
+    assert!(line.into_iter().all(|handle| matches!(handle.result(), Err(TaskError::Cancelled))));
+    pool.shutdown();
+    assert!(matches!(keys.submit(2, || ()).result(), Err(TaskError::Refused)));
+    until_empty(&keys);
+}
+
+pub(crate) fn panicking_keys_are_survived<P: LockPolicy>(pool: &ThreadPool<P>) {
+    struct Bomb;
+    impl PartialEq for Bomb {
+        fn eq(&self, _other: &Self) -> bool {
+            panic!("a panicking comparison")
+        }
+    }
+    impl Eq for Bomb {}
+    impl Hash for Bomb {
+        fn hash<H: Hasher>(&self, _state: &mut H) {}
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                panic!("a panicking drop");
+            }
+        }
+    }
+    let keys = pool.keyed();
+    let first = keys.submit(Bomb, || 1);
+    let second = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| keys.submit(Bomb, || 2)));
+    assert_eq!(first.result().unwrap(), 1);
+    if let Ok(second) = second {
+        // The first had ended, or there is no table, as the gate covers the keys.
+        assert_eq!(second.result().unwrap(), 2);
+    }
+    until_empty(&keys);
+    assert_eq!(pool.submit(|| 3).result().unwrap(), 3);
+}
+
+pub(crate) fn a_strand_runs_its_tasks_one_after_another<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let strand = pool.strand();
+    let (watch, log) = (Watch::default(), Arc::new(Mutex::new(Vec::new())));
+    for n in 0..1_000 {
+        let (watch, log) = (watch.clone(), log.clone());
+        drop(strand.submit(move || {
+            watch.enter();
+            log.lock().unwrap().push(n);
+        }));
+    }
+    strand.submit(|| ()).result().unwrap();
+    assert_eq!(*log.lock().unwrap(), (0..1_000).collect::<Vec<_>>());
+}
