@@ -155,23 +155,29 @@ fn shard_channels(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
 }
 
 #[derive(Default)]
-struct RayonStrand(Mutex<(bool, VecDeque<Box<dyn FnOnce() + Send>>)>);
+struct RayonStrand(Mutex<Strand>);
+
+#[derive(Default)]
+struct Strand {
+    running: bool,
+    jobs: VecDeque<Box<dyn FnOnce() + Send>>,
+}
 
 impl RayonStrand {
     fn submit(self: &Arc<Self>, pool: &rayon::ThreadPool, job: Job) {
-        let mut queue = self.0.lock();
-        queue.1.push_back(Box::new(|| job.run()));
-        if !std::mem::replace(&mut queue.0, true) {
-            drop(queue);
-            let strand = self.clone();
+        let mut strand = self.0.lock();
+        strand.jobs.push_back(Box::new(|| job.run()));
+        if !std::mem::replace(&mut strand.running, true) {
+            drop(strand);
+            let shared = self.clone();
             pool.spawn(move || {
                 loop {
-                    let mut queue = strand.0.lock();
-                    let Some(job) = queue.1.pop_front() else {
-                        queue.0 = false;
+                    let mut strand = shared.0.lock();
+                    let Some(job) = strand.jobs.pop_front() else {
+                        strand.running = false;
                         return;
                     };
-                    drop(queue);
+                    drop(strand);
                     job();
                 }
             });
@@ -197,7 +203,11 @@ fn tokio_actors(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
         sender
     };
     let actors: Vec<_> = (0..load.keys).map(actor).collect();
-    load.run(order, |key, job| actors[key].send(job).ok().expect("they listen"))
+    load.run(order, |key, job| {
+        if actors[key].send(job).is_err() {
+            unreachable!("they listen");
+        }
+    })
 }
 
 const ROWS: [(&str, Run); 9] = [

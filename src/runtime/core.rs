@@ -67,8 +67,8 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(super) inlined: Counter,
     pub(super) claimed: Counter,
     /// Tasks that had to wait for a guarded value, and those of them that do no more.
-    pub(super) held_back: Counter,
-    pub(super) let_in: Counter,
+    pub(super) held_back: CachePadded<Counter>,
+    pub(super) let_in: CachePadded<Counter>,
     /// Whether what has not started is to be cancelled.
     cancelling: AtomicBool,
     terminated: Mutex<bool>,
@@ -99,8 +99,8 @@ impl<P: LockPolicy> Core<P> {
             cancelled: Counter::default(),
             inlined: Counter::default(),
             claimed: Counter::default(),
-            held_back: Counter::default(),
-            let_in: Counter::default(),
+            held_back: CachePadded::default(),
+            let_in: CachePadded::default(),
             cancelling: AtomicBool::new(false),
             terminated: Mutex::new(false),
             termination: Condvar::new(),
