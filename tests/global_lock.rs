@@ -84,6 +84,33 @@ fn a_checkpoint_lets_a_queued_task_run_after_the_switch_interval() {
 }
 
 #[test]
+fn tasks_that_take_turns_keep_no_queued_one_out() {
+    let pool = pool(3);
+    let turns: Vec<_> = (0..2)
+        .map(|_| {
+            pool.submit_with(|cx| {
+                let mut turns = 0_u64;
+                while cx.checkpoint().is_ok() {
+                    turns += 1;
+                }
+                turns
+            })
+        })
+        .collect();
+    // Started while both of them are in the middle, and comes back from blocking beside them.
+    let third = pool.submit_with(|cx| {
+        for _ in 0..100 {
+            cx.blocking(thread::yield_now);
+        }
+    });
+    third.result().unwrap();
+    turns.iter().for_each(|task| assert!(task.request_cancel()));
+    for task in turns {
+        assert!(task.result().unwrap() > 0);
+    }
+}
+
+#[test]
 fn a_returner_goes_before_queued_tasks() {
     let pool = pool(1);
     let order = Arc::new(Mutex::new(Vec::new()));

@@ -166,7 +166,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Has a worker stand in line at the gate for a queued task.
     pub(crate) fn notify_extra(self: &Arc<Self>) {
-        self.settle(self.idle.notify_extra());
+        self.settle(self.idle.notify_extra(self.config.workers));
     }
 
     #[inline]

@@ -136,7 +136,7 @@ impl Idle {
                 }
             }
         }
-        self.notify_slow(word, false)
+        self.notify_slow(word, self.target)
     }
 
     #[inline]
@@ -144,20 +144,20 @@ impl Idle {
         word.searching() > 0 || word.active() >= self.target
     }
 
-    /// As `notify`, also when as many threads are active as may be: one more comes to stand in line at the gate.
-    pub(super) fn notify_extra(&self) -> Notify {
-        self.notify_slow(self.load(), true)
+    /// As `notify`, also when as many threads are active as may be, but fewer than `limit`: one more comes to stand in line at the gate.
+    pub(super) fn notify_extra(&self, limit: usize) -> Notify {
+        self.notify_slow(self.load(), limit)
     }
 
     /// `word`: as it was at some time after the work became visible and the fence.
     #[cold]
-    fn notify_slow(&self, mut word: Word, extra: bool) -> Notify {
+    fn notify_slow(&self, mut word: Word, limit: usize) -> Notify {
         let mut sleepers = self.sleepers.lock();
         loop {
             if word.stopped() {
                 return Notify::Stopped;
             }
-            if word.searching() > 0 || word.active() >= self.target + usize::from(extra) {
+            if word.searching() > 0 || word.active() >= limit {
                 return Notify::Enough;
             }
             let (change, wake) = match sleepers.last() {

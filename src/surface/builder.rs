@@ -117,7 +117,7 @@ impl<P: LockPolicy> Builder<P> {
     }
 
     /// How long a task that calls [`Context::checkpoint`](crate::Context::checkpoint) may hold the global lock while
-    /// others are queued. Default 5 ms.
+    /// others want to run. One that comes back from blocking work does not wait for that. Default 5 ms.
     pub fn switch_interval(mut self, interval: Duration) -> Self {
         self.switch_interval = interval;
         self

@@ -105,8 +105,8 @@ impl<P: LockPolicy> Context<P> {
         f()
     }
 
-    /// A point at which this task can be stopped, and at which it lets others run who wait for the global lock: whoever asked
-    /// for it at once, queued tasks after the [switch interval](crate::Builder::switch_interval). Call it every few µs.
+    /// A point at which this task can be stopped, and at which it lets others run who wait for the global lock: whoever comes
+    /// back from blocking at once, other tasks after the [switch interval](crate::Builder::switch_interval). Call it every few µs.
     ///
     /// # Errors
     /// [`CancelRequested`] once somebody has called [`TaskHandle::request_cancel`].
@@ -123,19 +123,27 @@ impl<P: LockPolicy> Context<P> {
 
     #[cold]
     fn let_others_run(&mut self) {
-        if self.core().gate().is_wanted() {
-            self.waited_for = None;
-            self.core().gate().leave();
-            self.core().gate().enter(Entrant::Ordinary);
+        let core = self.core();
+        if core.gate().is_wanted_back() {
+            core.gate().leave();
+            core.gate().enter(Entrant::Interrupted);
             return;
         }
         let now = Instant::now();
-        let since = *self.waited_for.get_or_insert(now);
-        if now.duration_since(since) >= self.core().config.switch_interval {
-            // Keeps the lock until the woken worker stands in line: the next checkpoint hands it over.
-            self.waited_for = None;
-            self.core().notify_extra();
+        let since = self.waited_for.unwrap_or(now);
+        if now.duration_since(since) < core.config.switch_interval {
+            self.waited_for = Some(since);
+            return;
         }
+        if core.has_queued() {
+            // Comes to stand in line; if nobody else does, this task keeps the lock until then.
+            core.notify_extra();
+        }
+        if core.gate().is_wanted() {
+            core.gate().leave();
+            core.gate().enter(Entrant::Ordinary);
+        }
+        self.waited_for = None;
     }
 
     /// Whether somebody asked this task to stop.

@@ -15,6 +15,8 @@ use std::time::Duration;
 pub enum Entrant {
     /// A task that held the gate and let go of it around blocking work: goes first.
     Returner,
+    /// A task that held the gate and let a returner in: next, once no returner is there.
+    Interrupted,
     /// Everybody else, in order of arrival.
     Ordinary,
 }
@@ -35,6 +37,8 @@ pub unsafe trait Gate: Send + Sync + Sized + 'static {
     fn leave(&self);
     /// Whether somebody waits. A hint: one relaxed load.
     fn is_wanted(&self) -> bool;
+    /// Whether a returner waits. A hint: one relaxed load.
+    fn is_wanted_back(&self) -> bool;
     /// What it has counted.
     fn counts(&self) -> GateCounts;
 }

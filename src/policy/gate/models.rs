@@ -78,6 +78,32 @@ fn a_holder_that_lets_go_and_returns_gets_it_back() {
     });
 }
 
+/// A checkpoint against a task that comes back and a new one.
+#[test]
+fn an_interrupted_holder_gets_it_back() {
+    check(Some(3), || {
+        let shared = Guarded::new();
+        let others = [Entrant::Returner, Entrant::Ordinary].map(|who| {
+            let shared = shared.clone();
+            thread::spawn(move || shared.section(who))
+        });
+        shared.gate.enter(Entrant::Ordinary);
+        shared.add();
+        let interrupted = shared.gate.is_wanted_back();
+        if interrupted {
+            shared.gate.leave();
+            shared.gate.enter(Entrant::Interrupted);
+            // The returner has had it.
+            assert!(shared.total() >= 2);
+            assert!(!shared.gate.is_wanted_back());
+            shared.add();
+        }
+        shared.gate.leave();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(shared.total(), 3 + u32::from(interrupted));
+    });
+}
+
 #[test]
 fn a_holder_that_panics_leaves_it_to_the_next() {
     /// As the pool's guards do it.

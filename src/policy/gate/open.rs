@@ -21,6 +21,11 @@ unsafe impl Gate for OpenGate {
     fn leave(&self) {}
 
     #[inline]
+    fn is_wanted_back(&self) -> bool {
+        false
+    }
+
+    #[inline]
     fn is_wanted(&self) -> bool {
         false
     }
