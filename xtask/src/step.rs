@@ -57,6 +57,8 @@ pub(crate) fn all() -> Vec<Step> {
         shuttle(Selection::default(), SCHEDULES),
         mutants(),
         example(),
+        cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
+        cargo("example sqlite", "run --quiet --release -p lockgrain-sqlite -- --operations 20000", &[]),
     ]
 }
 
