@@ -1,16 +1,11 @@
 //! What keys leave behind: resident memory, measured where the system tells. Contract 115.
 #![cfg(target_os = "linux")]
 
-use std::fs;
+#[path = "suite/resident.rs"]
+mod resident;
 
 use lockgrain::{Builder, FineGrained, LockFree, LockPolicy};
-
-/// Bytes of this process that are resident and its own.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("this kernel tells");
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
-}
+use resident::resident;
 
 const KEYS: u64 = 1_000_000;
 

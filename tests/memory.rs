@@ -1,17 +1,13 @@
 //! What a queued task costs: resident memory, measured where the system tells.
 #![cfg(target_os = "linux")]
 
-use std::fs;
+#[path = "suite/resident.rs"]
+mod resident;
+
 use std::sync::mpsc;
 
 use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy, TaskHandle, ThreadPool};
-
-/// Bytes of this process that are resident and its own.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("this kernel tells");
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
-}
+use resident::resident;
 
 const TASKS: usize = 300_000;
 

@@ -236,16 +236,24 @@ struct Agenda {
     open: Cell<bool>,
 }
 
+/// Tickets that a thread keeps room for.
+const KEEPS: usize = 64;
+
 local! { static AGENDA: Agenda = Agenda { granted: Cell::new(VecDeque::new()), open: Cell::new(false) }; }
 
 impl Agenda {
     /// Ends the accesses of `turn`, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task
     /// ends that task's accesses in turn: a long line of them must not fill the stack.
     fn leave(&self, turn: &dyn Turn) {
-        struct Close<'a>(&'a Cell<bool>);
+        struct Close<'a>(&'a Agenda);
         impl Drop for Close<'_> {
             fn drop(&mut self) {
-                self.0.set(false);
+                self.0.open.set(false);
+                let left = self.0.granted.take();
+                // Whoever a panic left here is cancelled, and the room for a crowd is not kept.
+                if left.is_empty() && left.capacity() <= KEEPS {
+                    self.0.granted.set(left);
+                }
             }
         }
         let mut granted = self.granted.take();
@@ -256,7 +264,7 @@ impl Agenda {
         if self.open.replace(true) {
             return;
         }
-        let _close = Close(&self.open);
+        let _close = Close(self);
         while let Some(ticket) = self.next() {
             ticket.grant();
         }

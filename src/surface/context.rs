@@ -106,7 +106,7 @@ impl<P: LockPolicy> Context<P> {
     }
 
     /// A point at which this task can be stopped, and at which it lets others run who wait for the global lock: whoever comes
-    /// back from blocking at once, other tasks after the [switch interval](crate::Builder::switch_interval). Call it every few µs.
+    /// back from blocking at once, everybody else after the [switch interval](crate::Builder::switch_interval). Call it every few µs.
     ///
     /// # Errors
     /// [`CancelRequested`] once somebody has called [`TaskHandle::request_cancel`].

@@ -134,3 +134,37 @@ unsafe impl Gate for GlobalGate {
 
 // SAFETY: `EXCLUSIVE` is true.
 unsafe impl ExclusiveGate for GlobalGate {}
+
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn an_interrupted_holder_goes_before_who_came_earlier() {
+        let (gate, log) = (GlobalGate::new(), Mutex::new(Vec::new()));
+        let ordinary_in_line = |count| while gate.line.lock().ordinary.len() < count {};
+        let section = |who, name| {
+            gate.enter(who);
+            log.lock().push(name);
+            gate.leave();
+        };
+        gate.enter(Entrant::Ordinary);
+        thread::scope(|scope| {
+            scope.spawn(|| section(Entrant::Ordinary, "ordinary"));
+            ordinary_in_line(1);
+            assert!(gate.is_wanted() && !gate.is_wanted_back());
+            scope.spawn(|| {
+                gate.enter(Entrant::Returner);
+                log.lock().push("returner");
+                ordinary_in_line(2);
+                gate.leave();
+            });
+            while !gate.is_wanted_back() {}
+            gate.leave();
+            section(Entrant::Interrupted, "interrupted");
+        });
+        assert_eq!(*log.lock(), ["returner", "interrupted", "ordinary"]);
+    }
+}
