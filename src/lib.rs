@@ -79,7 +79,9 @@ pub mod run_queue {
 
 /// What a task must hold to touch a [`Guarded`] value: the trait and the crate's locks.
 pub mod value_lock {
-    pub use crate::policy::value_lock::{Access, Covered, Ticket, ValueLock, WaitList};
+    pub use crate::policy::value_lock::{
+        Access, Covered, Entry, Granted, McsQueue, Node, TaskRef, Ticket, ValueLock, WaitList,
+    };
 }
 
 pub use run_queue::LocalOrder;

@@ -1,7 +1,7 @@
 use super::LockPolicy;
 use super::gate::OpenGate;
 use super::run_queue::Stealing;
-use super::value_lock::WaitList;
+use super::value_lock::McsQueue;
 
 /// Tasks run in parallel over lock-free work-stealing deques; nothing excludes anything. The default.
 ///
@@ -17,5 +17,5 @@ impl LockPolicy for LockFree {
     const NAME: &'static str = "lock-free";
     type Queue = Stealing;
     type Gate = OpenGate;
-    type Lock = WaitList;
+    type Lock = McsQueue;
 }

@@ -109,7 +109,7 @@ impl<P: LockPolicy> Core<P> {
     }
 
     /// The worker of a frame of a pool whose policy is `P`.
-    fn worker(frame: &Frame) -> Option<&Worker<P>> {
+    pub(super) fn worker(frame: &Frame) -> Option<&Worker<P>> {
         // SAFETY: such a frame's worker is a `Worker<P>` below on this thread's stack: pools' numbers are unique, and every
         // caller knows the policy of the pool whose number it compared.
         frame.worker.map(|worker| unsafe { &*worker.cast::<Worker<P>>() })
@@ -321,7 +321,7 @@ impl<P: LockPolicy> Core<P> {
     }
 
     fn waiting_for_values(&self) -> u64 {
-        let let_in = self.let_in.get();
+        let let_in = self.let_in.get() + self.counters.iter().map(|worker| worker.let_in.get()).sum::<u64>();
         self.held_back.get().saturating_sub(let_in)
     }
 

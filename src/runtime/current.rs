@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::worker::Blockable;
-use crate::policy::value_lock::Turn;
 use crate::sync::local;
-use crate::task::Identity;
 use crate::task::state::State;
+use crate::task::{Identity, TaskRef};
 
 /// What the code in a frame may do about the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +28,10 @@ pub(crate) struct Frame {
     pub(crate) kind: Cell<Kind>,
     /// Whether a context refers to this frame, or its task holds guarded values; also while it is in a blocking region.
     pub(crate) has_context: Cell<bool>,
-    /// The values that the task holds.
-    pub(super) values: Cell<Option<*const dyn Turn>>,
+    /// Whether the task holds guarded values.
+    pub(super) has_values: Cell<bool>,
+    /// Whether the frame's task has ended, and the worker may keep the next one for itself.
+    pub(super) keeps: Cell<bool>,
     /// The task that runs, or null.
     pub(crate) task: Cell<Identity>,
     /// Its state word, if it has a handle.
@@ -38,6 +39,15 @@ pub(crate) struct Frame {
     /// The worker whose thread this is; none for a locked section on a thread from outside.
     pub(crate) worker: Option<*const dyn Blockable>,
     outer: *const Frame,
+}
+
+impl Frame {
+    /// Whether its task is one with a handle, and of the pool whose worker this is.
+    pub(crate) fn runs_own_task(&self) -> bool {
+        let task = TaskRef::of(self.task.get()).filter(|_| self.worker.is_some() && !self.state.get().is_null());
+        // SAFETY: it runs, so it is alive.
+        task.is_some_and(|task| unsafe { task.pool() } == self.pool)
+    }
 }
 
 local! { static CURRENT: Cell<*const Frame> = Cell::new(ptr::null()); }
@@ -71,7 +81,8 @@ impl Frame {
             exclusive,
             kind: Cell::new(kind),
             has_context: Cell::new(false),
-            values: Cell::new(None),
+            has_values: Cell::new(false),
+            keeps: Cell::new(false),
             task: Cell::new(task),
             state: Cell::new(state),
             worker,
@@ -89,6 +100,26 @@ pub(crate) fn frames<R>(f: impl FnOnce(Frames<'_>) -> R) -> R {
     let innermost = innermost();
     // SAFETY: `Frame::enter` takes a frame out of the chain before it goes, and its caller's stack is below this call.
     f(Frames(unsafe { innermost.as_ref() }))
+}
+
+/// Runs `f` between a task's code and whatever code of the user comes next on this thread.
+pub(super) fn keeping(f: impl FnOnce()) {
+    frames(|mut frames| {
+        let frame = frames.next();
+        frame.inspect(|frame| frame.keeps.set(true));
+        f();
+        frame.inspect(|frame| frame.keeps.set(false));
+    });
+}
+
+/// Has others find what this thread's worker keeps for itself.
+pub(super) fn share_kept() {
+    frames(|mut frames| {
+        if let Some(worker) = frames.next().and_then(|frame| frame.worker) {
+            // SAFETY: the worker of a frame is below it on this thread's stack.
+            unsafe { &*worker }.share_kept();
+        }
+    });
 }
 
 /// See [`frames`].
@@ -114,10 +145,10 @@ pub(crate) struct Lent<'a> {
 }
 
 impl<'a> Lent<'a> {
-    /// `values`, if any, outlive the region.
-    pub(crate) fn enter(frame: &'a Frame, values: Option<*const dyn Turn>) -> Self {
+    /// `values` says whether it is guarded values of the frame's task.
+    pub(crate) fn enter(frame: &'a Frame, values: bool) -> Self {
         frame.has_context.set(true);
-        frame.values.set(values);
+        frame.has_values.set(values);
         Self { frame, kind: frame.kind.replace(Kind::Context) }
     }
 }
@@ -125,7 +156,7 @@ impl<'a> Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.frame.kind.set(self.kind);
-        self.frame.values.set(None);
+        self.frame.has_values.set(false);
         self.frame.has_context.set(false);
     }
 }

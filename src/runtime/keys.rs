@@ -1,27 +1,29 @@
 //! The keys that tasks name at the moment: a table from keys to what tasks stand in line for.
 
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::mem::ManuallyDrop;
-use std::ptr;
+use std::mem::needs_drop;
+use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Place;
 
 use super::Core;
-use super::request::{Lockable, Want};
+use super::wants::{Lockable, Want};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, MODEL, Mutex, mutant};
-use crate::task::{drop_quietly, quietly};
+use crate::task::drop_quietly;
 
 /// Parts of a table, each behind its own mutex, which is held for one look-up. A power of two.
 const PARTS: u64 = if MODEL { 1 } else { 64 };
 /// A part with room for more than this gives it back when its last key goes.
 const KEEPS: usize = 64;
 
-type Part<K, P> = CachePadded<Mutex<HashTable<Arc<Entry<K, P>>>>>;
+type Part<K, P> = CachePadded<Mutex<Table<K, P>>>;
+
+/// Entries, each from `Box::leak`. Not dropped with entries in it, as each refers to it.
+struct Table<K, P: LockPolicy>(HashTable<NonNull<Entry<K, P>>>);
 
 /// The keys in use. An entry is made by the first task that names its key, and goes with the last.
 pub(crate) struct Keys<K, P: LockPolicy> {
@@ -32,11 +34,12 @@ pub(crate) struct Keys<K, P: LockPolicy> {
 
 /// One key that tasks name.
 struct Entry<K, P: LockPolicy> {
-    key: ManuallyDrop<K>,
+    key: K,
     hash: u64,
     lock: P::Lock,
-    /// The tasks that name it. Comes from nothing and goes to nothing under the mutex of its part only.
-    tasks: AtomicU64,
+    /// References: of its line, if somebody is in it, and of those who submit. Comes from nothing and goes to nothing under the mutex of its
+    /// part only.
+    references: AtomicU64,
     table: Arc<Keys<K, P>>,
 }
 
@@ -50,33 +53,38 @@ where
         Arc::new(Self { core, hasher: RandomState::new(), parts })
     }
 
-    /// The wish of one task to have the key.
-    pub(crate) fn want(self: &Arc<Self>, key: K, access: Access) -> Want<P> {
+    /// A reference to the key's entry, for one who submits a task that names it.
+    pub(crate) fn name(self: &Arc<Self>, key: K) -> Named<K, P> {
         let hash = self.hasher.hash_one(&key);
         let mut part = self.part(hash).lock();
-        let (entry, unused) =
-            match part.entry(hash, |entry| entry.hash == hash && *entry.key == key, |entry| entry.hash) {
-                Place::Occupied(place) => {
-                    let entry = place.get().clone();
-                    // Relaxed: the mutex orders it against the end of the last task.
-                    entry.tasks.fetch_add(1, Ordering::Relaxed);
-                    (entry, Some(key))
-                }
-                Place::Vacant(place) => {
-                    let (key, lock, tasks) = (ManuallyDrop::new(key), P::Lock::new(), AtomicU64::new(1));
-                    let entry = Arc::new(Entry { key, hash, lock, tasks, table: self.clone() });
-                    place.insert(entry.clone());
-                    (entry, None)
-                }
-            };
+        // SAFETY: as long as they are in the table.
+        let at = |entry: &NonNull<Entry<K, P>>| unsafe { entry.as_ref() }.hash;
+        // SAFETY: as above.
+        let is = |entry: &NonNull<Entry<K, P>>| at(entry) == hash && unsafe { entry.as_ref() }.key == key;
+        let found = part.0.find(hash, is).copied();
+        let (entry, unused) = match found {
+            Some(entry) => {
+                let named = Named(entry);
+                // Relaxed: the mutex orders it against the end of the last reference.
+                named.entry().references.fetch_add(1, Ordering::Relaxed);
+                (named, Some(key))
+            }
+            None => {
+                let (lock, references) = (P::Lock::new(), AtomicU64::new(1));
+                let entry =
+                    NonNull::from(Box::leak(Box::new(Entry { key, hash, lock, references, table: self.clone() })));
+                part.0.insert_unique(hash, entry, at);
+                (Named(entry), None)
+            }
+        };
         drop(part);
         // A user's destructor: not under the mutex.
         drop_quietly(unused);
-        Want::new(entry, access)
+        entry
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.lock().len()).sum()
+        self.parts.iter().map(|part| part.lock().0.len()).sum()
     }
 }
 
@@ -87,10 +95,57 @@ impl<K, P: LockPolicy> Keys<K, P> {
     }
 }
 
-impl<K, P: LockPolicy> Drop for Entry<K, P> {
+/// A reference to the entry of a key.
+pub(crate) struct Named<K: Send + Sync + 'static, P: LockPolicy>(NonNull<Entry<K, P>>);
+
+impl<K: Send + Sync, P: LockPolicy> Named<K, P> {
+    fn entry(&self) -> &Entry<K, P> {
+        // SAFETY: this is a reference.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The wish of the task that is being submitted.
+    pub(crate) fn want(&self, access: Access) -> Want<P> {
+        let thing: &dyn Lockable<P> = self.entry();
+        Want::new(thing.into(), access)
+    }
+}
+
+impl<K: Send + Sync, P: LockPolicy> Drop for Named<K, P> {
     fn drop(&mut self) {
-        // SAFETY: it is not used again.
-        quietly(|| unsafe { ManuallyDrop::drop(&mut self.key) });
+        // SAFETY: this one.
+        unsafe { Entry::end(self.0) };
+    }
+}
+
+impl<K: Send + Sync, P: LockPolicy> Entry<K, P> {
+    /// One reference less. The last takes the entry out of the table.
+    ///
+    /// # Safety
+    /// The reference is the caller's, and not used again.
+    unsafe fn end(this: NonNull<Self>) {
+        // SAFETY: the caller's reference.
+        let entry = unsafe { this.as_ref() };
+        let one_less = |references| (references > 1).then(|| references - 1);
+        // Release and, below, acquire: whoever frees the entry comes after all who used it.
+        if entry.references.fetch_update(Ordering::Release, Ordering::Relaxed, one_less).is_ok() {
+            return;
+        }
+        // Perhaps the last: nobody can come to this entry while the part is locked.
+        let table = entry.table.clone();
+        let hash = entry.hash;
+        let mut part = table.part(hash).lock();
+        let last = entry.references.fetch_sub(1, Ordering::AcqRel) == 1 || mutant("keys_remove_used");
+        if !last {
+            return;
+        }
+        let place = part.0.find_entry(hash, |entry| *entry == this);
+        drop(place.map(|place| place.remove()));
+        let room = (part.0.is_empty() && part.0.capacity() > KEEPS).then(|| std::mem::take(&mut part.0));
+        drop(part);
+        drop(room);
+        // SAFETY: from `Box::leak` in `name`; nobody has a reference, and nobody can find it any more.
+        drop_quietly(unsafe { Box::from_raw(this.as_ptr()) });
     }
 }
 
@@ -107,18 +162,26 @@ where
         &self.table.core
     }
 
-    fn release(&self) {
-        let one_less = |tasks| (tasks > 1).then(|| tasks - 1);
-        if self.tasks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-            return;
-        }
-        // Perhaps the last: no task can come to this entry while the part is locked.
-        let mut part = self.table.part(self.hash).lock();
-        let last = self.tasks.fetch_sub(1, Ordering::Relaxed) == 1 || mutant("keys_remove_used");
-        let entry = last.then(|| part.find_entry(self.hash, |entry| ptr::eq(&**entry, self)).ok()).flatten();
-        let entry = entry.map(|place| place.remove().0);
-        let room = (part.is_empty() && part.capacity() > KEEPS).then(|| std::mem::take(&mut *part));
-        drop(part);
-        drop((entry, room));
+    fn retain(&self) {
+        // Relaxed: whoever is in line has come by way of another reference.
+        self.references.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn release(&self) -> unsafe fn(NonNull<()>) {
+        // SAFETY: the caller's promise.
+        |this| unsafe { Self::end(this.cast()) }
+    }
+
+    fn is_last(&self) -> bool {
+        needs_drop::<K>() && self.references.load(Ordering::Relaxed) == 1
     }
 }
+
+impl<K, P: LockPolicy> Default for Table<K, P> {
+    fn default() -> Self {
+        Self(HashTable::new())
+    }
+}
+
+// SAFETY: it stands for the entries, which are used from all threads.
+unsafe impl<K: Send + Sync, P: LockPolicy> Send for Table<K, P> {}

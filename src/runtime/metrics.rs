@@ -12,6 +12,8 @@ pub(super) struct WorkerCounters {
     pub(super) cancelled: Counter,
     pub(super) stolen: Counter,
     pub(super) parked: Counter,
+    /// Tasks whose turn at a guarded value it brought.
+    pub(super) let_in: Counter,
 }
 
 /// A snapshot of one worker's counters, since the pool was built.

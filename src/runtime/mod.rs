@@ -12,6 +12,7 @@ mod models;
 mod patience;
 pub(crate) mod request;
 mod wait;
+pub(crate) mod wants;
 mod worker;
 
 pub(crate) use self::core::{Config, Core, Hooks};

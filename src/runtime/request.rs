@@ -1,285 +1,280 @@
 //! A task that needs guarded values: how it gets into line for all of them in one step, when it is queued to run, and how it lets the
 //! next ones in. `docs/guarded.md` has the argument.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
-use std::ptr::{self, NonNull};
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr;
 
 use smallvec::SmallVec;
 
-use super::Core;
+use super::wants::{self, Many, One, Want, Wants};
+use super::worker::Worker;
+use super::{Core, current};
 use crate::policy::LockPolicy;
-use crate::policy::value_lock::{Access, Ticket, Turn, ValueLock};
-use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use crate::sync::{Arc, local, mutant};
-use crate::task::{Identity, Link, Task, TaskError};
+use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Arc, UnsafeCell, local, mutant};
+use crate::task::{Needs, Task, TaskError};
 
-/// Something that tasks stand in line for.
-pub(crate) trait Lockable<P: LockPolicy>: Send + Sync {
-    /// Where they stand.
-    fn lock(&self) -> &P::Lock;
-    /// The pool whose tasks they are.
-    fn core(&self) -> &Arc<Core<P>>;
-    /// One task less refers to it.
-    fn release(&self) {}
-}
-
-/// One value, and how the task wants it. Public in name only: a sealed trait speaks of it.
-#[allow(missing_debug_implementations, reason = "nobody outside can have one")]
-pub struct Want<P: LockPolicy> {
-    value: Arc<dyn Lockable<P>>,
-    access: Access,
-}
-
-impl<P: LockPolicy> Want<P> {
-    pub(crate) fn new(value: Arc<dyn Lockable<P>>, access: Access) -> Self {
-        Self { value, access }
-    }
-
-    pub(super) fn address(&self) -> *const () {
-        Arc::as_ptr(&self.value).cast()
-    }
-}
-
-impl<P: LockPolicy> Drop for Want<P> {
-    fn drop(&mut self) {
-        self.value.release();
-    }
-}
-
-/// What one task wants; most want one thing or two.
-pub(crate) type Wants<P> = SmallVec<[Want<P>; 2]>;
-
-/// The values that one task needs, and whether it has them.
-pub(crate) struct Request<P: LockPolicy> {
-    wants: Wants<P>,
+/// The values that one task needs, and whether it has them. Part of the task, which stays alive until its turn has come in every line.
+pub(crate) struct Request<P, W> {
+    /// Dropped by whoever gives the values back.
+    wants: UnsafeCell<ManuallyDrop<W>>,
     /// How many of the values it still waits for, one more while it is getting into line, and [`GIVEN_UP`].
-    pending: AtomicU64,
-    /// The task while it waits; null before and after that.
-    task: AtomicPtr<Link>,
+    pending: AtomicU32,
+    policy: PhantomData<fn() -> P>,
 }
 
-/// Nobody will use the values any more: the closure has ended, or has been dropped unrun.
-const GIVEN_UP: u64 = 1 << (u64::BITS - 1);
+// SAFETY: the wants are read until all of them have been left, and then dropped by the one who left them.
+unsafe impl<P: LockPolicy, W: Wants<P>> Sync for Request<P, W> {}
 
-impl<P: LockPolicy> Request<P> {
+/// Nobody will use the values any more: the closure has been dropped unrun.
+const GIVEN_UP: u32 = 1 << (u32::BITS - 1);
+
+impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     /// None if one value is named twice.
-    pub(crate) fn new(wants: Wants<P>) -> Option<Arc<Self>> {
-        let wants = sorted(wants);
-        let aliased = wants.windows(2).any(|pair| pair[0].address() == pair[1].address());
-        (!aliased).then(|| Self::of(wants))
+    ///
+    /// # Panics
+    /// If one is not of the pool with that number.
+    pub(crate) fn new(mut wants: W, pool: u32) -> Option<Self> {
+        let distinct = wants::sort(wants.all_mut());
+        // SAFETY: the submitter is here.
+        let is_of_pool = |want: &Want<P>| unsafe { want.thing() }.core().id == pool;
+        assert!(wants.all().iter().all(is_of_pool), "{FOREIGN}: submit the task to that pool");
+        distinct.then(|| Self::of(wants))
     }
 
-    /// What is named more than once is wanted once, exclusively if once so.
-    pub(crate) fn merged(wants: Wants<P>) -> Arc<Self> {
-        let mut wants = sorted(wants);
-        wants.dedup_by(|again, first| {
-            let same = again.address() == first.address();
-            if same && again.access == Access::Exclusive {
-                first.access = Access::Exclusive;
-            }
-            same
-        });
-        Self::of(wants)
+    fn of(wants: W) -> Self {
+        let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < GIVEN_UP);
+        let pending = AtomicU32::new(pending.expect("fewer than 2^31 values"));
+        Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, policy: PhantomData }
     }
 
-    fn of(wants: Wants<P>) -> Arc<Self> {
-        let pending = AtomicU64::new(wants.len() as u64 + 1);
-        Arc::new(Self { wants, pending, task: AtomicPtr::new(ptr::null_mut()) })
+    /// # Safety
+    /// They have not been left, and are not while this is used.
+    unsafe fn wants(&self) -> &[Want<P>] {
+        // SAFETY: the caller's promise.
+        self.wants.with(|wants| unsafe { &*wants }).all()
     }
 
-    /// Whether all its values are of the pool with that number.
-    pub(crate) fn is_of(&self, pool: u32) -> bool {
-        self.wants.iter().all(|want| want.value.core().id == pool)
-    }
-
-    /// Gets into line for all the values at once, and queues the task to run as soon as it has them.
-    pub(crate) fn queue(self: &Arc<Self>, core: &Arc<Core<P>>, task: Task) {
-        // Release pairs with the acquire in `take`.
-        self.task.store(task.into_link().as_ptr(), Ordering::Release);
+    /// Gets into line for all the values at once, and queues the task to run as soon as it has them. `task` is the one that this is part of.
+    pub(crate) fn queue(&self, core: &Arc<Core<P>>, task: Task) {
+        let task = task.into_ref();
+        // SAFETY: the task has one grant to come at least: that at the end.
+        let wants = unsafe { self.wants() };
         let mut granted = 1;
         // Kept until the last: whoever comes behind this task in one line comes behind it in all.
-        let mut all_joined = SmallVec::<[_; 4]>::new();
-        for want in &self.wants {
-            let (now, joined) = want.value.lock().join(want.access, || Ticket::new(self.clone()));
-            granted += u64::from(now);
+        let mut all_joined = SmallVec::<[_; 2]>::new();
+        for want in wants {
+            // SAFETY: `pending` counts it.
+            let ticket = || unsafe { Ticket::of(task) };
+            // SAFETY: the submitter is here.
+            let thing = unsafe { want.thing() };
+            // SAFETY: the place is this task's, which stays until it has left.
+            let (entry, joined) = unsafe { thing.lock().join(want.access, &want.place, wants.len() == 1, ticket) };
+            if entry == Entry::First {
+                thing.retain();
+            }
+            granted += u32::from(entry != Entry::Waits);
             all_joined.push(joined);
         }
+        let at_once = granted as usize > wants.len();
         drop(all_joined);
-        if granted > self.wants.len() as u64 {
+        if at_once {
             // No line has a ticket: nobody else knows of the request yet.
             self.pending.store(0, Ordering::Relaxed);
-            self.ready(core);
-        } else {
-            core.held_back.add_shared(1);
-            self.count_down(core, granted);
+            // SAFETY: all is granted.
+            return unsafe { ready(core, task, None) };
+        }
+        core.held_back.add_shared(1);
+        // SAFETY: so many are granted, and the one that stood for getting into line.
+        if let Some(before) = unsafe { self.count_down(granted) } {
+            core.let_in.add_shared(1);
+            // SAFETY: counted down to nothing above.
+            unsafe { self.come(core, task, before, None) };
         }
     }
 
-    fn count_down(&self, core: &Arc<Core<P>>, granted: u64) {
+    /// The count before, if nothing is left of it. If something is, the task may be gone.
+    ///
+    /// # Safety
+    /// So many grants have not been counted.
+    unsafe fn count_down(&self, granted: u32) -> Option<u32> {
         // Release: what this thread knows of the values is known to whoever counts down to nothing, by its acquire.
         let before = self.pending.fetch_sub(granted, Ordering::AcqRel);
-        if before & !GIVEN_UP != granted {
-            return;
-        }
-        core.let_in.add_shared(1);
+        (before & !GIVEN_UP == granted).then_some(before)
+    }
+
+    /// The task's turn has come.
+    ///
+    /// # Safety
+    /// `before` is what the count was before it went down to nothing, and the caller the one who counted it down. `task` is the one that this
+    /// is part of; it is gone after the call.
+    unsafe fn come(&self, core: &Arc<Core<P>>, task: TaskRef, before: u32, keep: Option<&Worker<P>>) {
         if before & GIVEN_UP == 0 || mutant("request_runs_when_given_up") {
-            self.ready(core);
+            // SAFETY: all is granted.
+            unsafe { ready(core, task, keep) };
         } else {
             // Cancelled while it waited: passed over.
-            if let Some(task) = self.take() {
-                core.count_cancelled();
-                drop(task);
-            }
-            leave(self);
+            core.count_cancelled();
+            self.leave();
+            // SAFETY: no ticket is left.
+            drop(unsafe { task.into_task() });
         }
     }
 
-    fn take(&self) -> Option<Task> {
-        let link = NonNull::new(self.task.swap(ptr::null_mut(), Ordering::AcqRel))?;
-        // SAFETY: from `into_link` in `queue`, and the exchange took it out.
-        Some(unsafe { Task::from_link(link) })
-    }
-
-    fn ready(&self, core: &Arc<Core<P>>) {
-        let Some(task) = self.take() else { return };
-        if core.is_cancelling() {
-            if task.discard(TaskError::Cancelled) {
-                core.count_cancelled();
-            }
-        } else if P::Lock::LINES {
-            // SAFETY: the task is alive, as this is the executor's reference.
-            task.state().inspect(|state| unsafe { state.as_ref() }.let_go());
-            core.push(task);
-        } else {
-            core.inject(task);
-        }
-    }
-}
-
-impl<P: LockPolicy> Turn for Request<P> {
-    fn grant(self: Arc<Self>) {
-        // Who holds a ticket waits for at least one value.
-        let core = self.wants[0].value.core();
-        self.count_down(core, 1);
-    }
-
-    fn lose(&self) {
-        drop(self.take());
-    }
-
-    fn leave(&self, granted: &mut VecDeque<Ticket>) {
-        for want in &self.wants {
-            want.value.lock().leave(want.access, granted);
-        }
-    }
-
-    fn behind(&self, visit: &mut dyn FnMut(Arc<dyn Turn>)) {
-        for want in &self.wants {
-            let mut behind = Vec::new();
-            let mut conflicts = want.access == Access::Exclusive;
-            want.value.lock().visit(&mut |access, ticket| {
-                if ptr::addr_eq(Arc::as_ptr(ticket.turn()), self) {
-                    // The line so far was ahead.
-                    behind.clear();
-                    conflicts = want.access == Access::Exclusive;
-                    return;
+    /// Ends the task's accesses, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task ends that
+    /// task's accesses in turn: a long line of them must not fill the stack.
+    fn leave(&self) {
+        // Things whose lines are empty now.
+        let mut free = SmallVec::<[&Want<P>; 2]>::new();
+        let leave = |granted: &mut Granted| {
+            // SAFETY: nobody else leaves, and nobody looks at the wants of a task that is neither running nor in line.
+            for want in unsafe { self.wants() } {
+                // SAFETY: not left yet.
+                let thing = unsafe { want.thing() };
+                // SAFETY: all have been granted.
+                if unsafe { thing.lock().leave(want.access, &want.place, granted) } {
+                    free.push(want);
                 }
-                conflicts |= access == Access::Exclusive;
-                if conflicts {
-                    behind.push(ticket.turn().clone());
-                }
-            });
-            behind.into_iter().for_each(&mut *visit);
+            }
+        };
+        let_in(leave);
+        // What follows may be code of the user's.
+        // SAFETY: the lines' references.
+        if free.iter().any(|want| unsafe { want.thing() }.is_last()) {
+            current::share_kept();
+        }
+        for want in free {
+            // SAFETY: the line's, which is empty, and which is not used again here.
+            unsafe { want.release() };
+        }
+        self.wants.with_mut(|wants| {
+            // SAFETY: nobody else looks at them any more.
+            let wants = unsafe { &mut *wants };
+            // SAFETY: once.
+            unsafe { ManuallyDrop::drop(wants) };
+        });
+    }
+}
+
+/// # Safety
+/// All that `task` needs has been granted, once.
+unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<&Worker<P>>) {
+    // SAFETY: no ticket is left: the executor's reference, given up in `queue`, is the caller's.
+    let task = unsafe { task.into_task() };
+    if core.is_cancelling() {
+        if task.discard(TaskError::Cancelled) {
+            core.count_cancelled();
+        }
+    } else if !P::Lock::LINES {
+        core.inject(task);
+    } else if let Some(worker) = keep {
+        worker.keep(task);
+    } else {
+        task.let_go();
+        core.push(task);
+    }
+}
+
+impl<P: LockPolicy> Request<P, One<P>> {
+    pub(crate) fn one(want: One<P>) -> Self {
+        Self::of(want)
+    }
+}
+
+impl<P: LockPolicy> Request<P, Many<P>> {
+    /// What is named more than once is wanted once, exclusively if once so.
+    pub(crate) fn merged(mut wants: Many<P>) -> Self {
+        wants::merge(&mut wants);
+        Self::of(wants)
+    }
+}
+
+impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
+    unsafe fn grant(&self, task: TaskRef) {
+        // SAFETY: who has a ticket wants something, and this one is not counted yet.
+        let want = unsafe { &self.wants()[0] };
+        // SAFETY: it has not left the line.
+        let core = unsafe { want.thing() }.core();
+        current::frames(|mut frames| {
+            let frame = frames.find(|frame| frame.pool == core.id && frame.worker.is_some());
+            // Not the thing's own core: once the ticket is counted, a canceller may leave, and let the thing go.
+            if let Some((frame, worker)) = frame.and_then(|frame| Some((frame, Core::worker(frame)?))) {
+                // SAFETY: the caller's promise.
+                let Some(before) = (unsafe { self.count_down(1) }) else { return };
+                worker.count_let_in();
+                // SAFETY: counted down to nothing above.
+                unsafe { self.come(&worker.core, task, before, frame.keeps.get().then_some(worker)) };
+            } else {
+                let core = core.clone();
+                // SAFETY: the caller's promise.
+                let Some(before) = (unsafe { self.count_down(1) }) else { return };
+                core.let_in.add_shared(1);
+                // SAFETY: as above.
+                unsafe { self.come(&core, task, before, None) };
+            }
+        });
+    }
+
+    fn behind(&self, task: TaskRef, visit: &mut dyn FnMut(TaskRef)) {
+        // SAFETY: only asked of tasks that hold or wait for values.
+        for want in unsafe { self.wants() } {
+            let mut visit = |ticket: &Ticket| visit(ticket.task());
+            // SAFETY: as above.
+            let thing = unsafe { want.thing() };
+            // SAFETY: as above.
+            unsafe { thing.lock().behind(want.access, &want.place, task, &mut visit) };
         }
     }
 
-    fn task(&self) -> Identity {
-        self.task.load(Ordering::Relaxed).cast_const().cast()
-    }
-}
-
-/// What a closure owns that was lent values: its end, run or unrun, gives them back.
-pub(crate) struct Hold<P: LockPolicy>(Arc<Request<P>>);
-
-impl<P: LockPolicy> Hold<P> {
-    pub(crate) fn new(request: Arc<Request<P>>) -> Self {
-        Self(request)
+    fn ran(&self) {
+        current::keeping(|| self.leave());
     }
 
-    pub(crate) fn turn(&self) -> &(dyn Turn + 'static) {
-        &*self.0
-    }
-}
-
-impl<P: LockPolicy> Drop for Hold<P> {
-    fn drop(&mut self) {
+    fn dropped(&self) {
         // Acquire and release as in `count_down`: either this comes after the last grant, or the last grant after this.
-        let before = self.0.pending.fetch_or(GIVEN_UP, Ordering::AcqRel);
+        let before = self.pending.fetch_or(GIVEN_UP, Ordering::AcqRel);
         if before == 0 || mutant("request_leaves_early") {
-            leave(&*self.0);
-        }
-    }
-}
-
-/// The same order for all tasks, so that submitters can't wait for one another in a circle.
-fn sorted<P: LockPolicy>(mut wants: Wants<P>) -> Wants<P> {
-    if !mutant("request_joins_unsorted") {
-        wants.sort_unstable_by_key(Want::address);
-    }
-    wants
-}
-
-/// Who has been let in on this thread and is to be seen to, and whether somebody down its stack does that.
-struct Agenda {
-    granted: Cell<VecDeque<Ticket>>,
-    open: Cell<bool>,
-}
-
-/// Tickets that a thread keeps room for.
-const KEEPS: usize = 64;
-
-local! { static AGENDA: Agenda = Agenda { granted: Cell::new(VecDeque::new()), open: Cell::new(false) }; }
-
-impl Agenda {
-    /// Ends the accesses of `turn`, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task
-    /// ends that task's accesses in turn: a long line of them must not fill the stack.
-    fn leave(&self, turn: &dyn Turn) {
-        struct Close<'a>(&'a Agenda);
-        impl Drop for Close<'_> {
-            fn drop(&mut self) {
-                self.0.open.set(false);
-                let left = self.0.granted.take();
-                // Whoever a panic left here is cancelled, and the room for a crowd is not kept.
-                if left.is_empty() && left.capacity() <= KEEPS {
-                    self.0.granted.set(left);
-                }
-            }
-        }
-        let mut granted = self.granted.take();
-        turn.leave(&mut granted);
-        // A line that lost a ticket on the way may have put others here.
-        granted.append(&mut self.granted.take());
-        self.granted.set(granted);
-        if self.open.replace(true) {
-            return;
-        }
-        let _close = Close(self);
-        while let Some(ticket) = self.next() {
-            ticket.grant();
+            self.leave();
         }
     }
 
-    fn next(&self) -> Option<Ticket> {
-        let mut granted = self.granted.take();
-        let next = granted.pop_front();
-        self.granted.set(granted);
-        next
+    fn before_user_code(&self) {
+        current::share_kept();
     }
 }
 
-fn leave(turn: &dyn Turn) {
-    // In the destructor of a thread's local, with an agenda of its own.
-    let own = || Agenda { granted: Cell::new(VecDeque::new()), open: Cell::new(false) }.leave(turn);
-    AGENDA.try_with(|agenda| agenda.leave(turn)).unwrap_or_else(|_| own());
+/// What is said to who mixes up pools.
+pub(crate) const FOREIGN: &str = "this guarded value belongs to another pool";
+
+local! { static AGENDA: Cell<*const RefCell<Granted>> = Cell::new(ptr::null()); }
+
+/// Grants the tickets that `leave` takes out of lines, or has somebody down this stack do so.
+fn let_in(leave: impl FnOnce(&mut Granted)) {
+    struct Close;
+    impl Drop for Close {
+        fn drop(&mut self) {
+            let _gone = AGENDA.try_with(|agenda| agenda.set(ptr::null()));
+        }
+    }
+    // Without the thread's locals, in a destructor of one, each has an agenda of its own.
+    let outer = AGENDA.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: on the stack below, as long as it is there.
+    if let Some(outer) = unsafe { outer.as_ref() } {
+        return leave(&mut outer.borrow_mut());
+    }
+    let agenda = RefCell::new(Granted::default());
+    leave(&mut agenda.borrow_mut());
+    let mut next = agenda.borrow_mut().pop();
+    if next.is_none() {
+        return;
+    }
+    let _gone = AGENDA.try_with(|place| place.set(&raw const agenda));
+    let _close = Close;
+    while let Some(ticket) = next {
+        ticket.grant();
+        next = agenda.borrow_mut().pop();
+    }
 }

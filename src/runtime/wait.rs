@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use super::current::{self, Frame, Kind};
 use super::patience::Patience;
-use crate::policy::value_lock::Turn;
 use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
 use crate::task::state::State;
-use crate::task::{Identity, JoinRef, WaitError, Wake};
+use crate::task::{Identity, JoinRef, TaskRef, WaitError, Wake};
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
@@ -40,8 +39,9 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
             }
         }
         let stack = frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
-        let values = frames.filter_map(|frame| frame.values.get()).collect();
-        worker.begin_wait(Wait { stack, values, target: join.identity(), state: join.state() })?;
+        let holders = frames.filter(|frame| frame.has_values.get());
+        let holders = holders.filter_map(|frame| TaskRef::of(frame.task.get())).collect();
+        worker.begin_wait(Wait { stack, holders, target: join.identity(), state: join.state() })?;
         let blocked = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
         let held = blocked && worker.block(release);
@@ -76,14 +76,14 @@ fn park<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError
 /// A worker's wait: the tasks on its stack, and the one they wait for.
 pub(crate) struct Wait {
     stack: Vec<Identity>,
-    /// The guarded values that these hold; theirs as long as the wait.
-    values: Vec<*const dyn Turn>,
+    /// Those of them that hold guarded values, as long as the wait.
+    holders: Vec<TaskRef>,
     target: Identity,
     /// The target's; alive as long as the wait.
     state: *const State,
 }
 
-// SAFETY: the pointers are compared, or used while the wait goes on: the state is made of atomics, and a `Turn` is `Sync`.
+// SAFETY: the pointers are compared, or used while the wait goes on: the state is made of atomics.
 unsafe impl Send for Wait {}
 
 impl Wait {
@@ -93,14 +93,8 @@ impl Wait {
     /// all ends in a circle, all of it still holds.
     fn is_for_what_it_delays(&self, others: &[(usize, Self)]) -> bool {
         let mut delayed = self.stack.clone();
-        let behind = |values: &[*const dyn Turn], visit: &mut dyn FnMut(Arc<dyn Turn>)| {
-            for turn in values {
-                // SAFETY: the values are held for as long as the wait goes on, and its end takes the lock that the caller has.
-                unsafe { &**turn }.behind(visit);
-            }
-        };
-        let mut lines = Vec::new();
-        behind(&self.values, &mut |turn| lines.push(turn));
+        // Tasks that hold values or stand in line for them.
+        let mut lines = self.holders.clone();
         let mut counted = vec![false; others.len()];
         let mut seen = HashSet::new();
         loop {
@@ -113,13 +107,15 @@ impl Wait {
                 {
                     *counted = true;
                     delayed.extend(&other.stack);
-                    behind(&other.values, &mut |turn| lines.push(turn));
+                    lines.extend(&other.holders);
                 }
             }
-            let Some(turn) = lines.pop() else { return false };
-            if seen.insert(Arc::as_ptr(&turn).cast::<()>()) {
-                delayed.push(turn.task());
-                turn.behind(&mut |next| lines.push(next));
+            let Some(task) = lines.pop() else { return false };
+            if seen.insert(task) {
+                delayed.push(task.identity());
+                // SAFETY: it is on the stack of a wait, which goes on, as its end takes the lock that the caller has; or it stands in line
+                // behind such a task, directly or through others, and so can't even start.
+                unsafe { task.needs() }.behind(task, &mut |behind| lines.push(behind));
             }
         }
     }

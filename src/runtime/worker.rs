@@ -17,6 +17,9 @@ use crate::task::{Identity, Ran, Tally, Task, WaitError};
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
 
+/// Tasks that a worker keeps for itself one after another, as each lets in the next, before others get their turn.
+const BATCH: u32 = if MODEL { 1 } else { 64 };
+
 pub(super) struct Worker<P: LockPolicy> {
     pub(super) core: Arc<Core<P>>,
     index: usize,
@@ -26,6 +29,10 @@ pub(super) struct Worker<P: LockPolicy> {
     /// Whether this worker is counted as searching.
     searching: Cell<bool>,
     depth: Cell<u32>,
+    /// The next task to run: one that the last one let in.
+    kept: Cell<Option<Task>>,
+    /// How many more may be kept.
+    batch: Cell<u32>,
     patience: Patience,
 }
 
@@ -44,6 +51,8 @@ pub(crate) trait Blockable {
     /// After `block`: an error, and no wait begun, if nobody is left to run what is queued.
     fn check_progress(&self) -> Result<(), WaitError>;
     fn end_wait(&self);
+    /// Has others find the task that it keeps for itself.
+    fn share_kept(&self);
 }
 
 pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
@@ -55,6 +64,8 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         // Whoever starts a thread counts it so.
         searching: Cell::new(true),
         depth: Cell::new(0),
+        kept: Cell::new(None),
+        batch: Cell::new(0),
         patience: Patience::new(),
         core,
     };
@@ -91,7 +102,11 @@ impl<P: LockPolicy> Worker<P> {
                     if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
                         self.core.notify();
                     }
+                    self.batch.set(BATCH);
                     self.run_task(frame, task);
+                    while let Some(task) = self.kept.take() {
+                        self.run_task(frame, task);
+                    }
                     if P::Gate::EXCLUSIVE && core.gate.is_wanted() {
                         self.leave_gate();
                     }
@@ -125,6 +140,25 @@ impl<P: LockPolicy> Worker<P> {
         }
     }
 
+    /// Runs a task next, or soon, that the one which has just ended let in.
+    pub(super) fn keep(&self, task: Task) {
+        let core = &self.core;
+        let others_wait = (P::Gate::EXCLUSIVE && core.gate.is_wanted()) || core.idle.is_surplus();
+        let kept = self.kept.take();
+        if kept.is_none() && self.depth.get() == 0 && !others_wait && self.batch.get() > 0 {
+            self.batch.set(self.batch.get() - 1);
+            self.kept.set(Some(task));
+            return;
+        }
+        self.kept.set(kept);
+        task.let_go();
+        if self.batch.get() > 0 { core.push(task) } else { core.inject(task) }
+    }
+
+    pub(super) fn count_let_in(&self) {
+        self.core.counters[self.index].let_in.add_owned(1);
+    }
+
     fn tally(&self) -> &Tally {
         &self.core.counters[self.index].tally
     }
@@ -143,7 +177,10 @@ impl<P: LockPolicy> Worker<P> {
     fn settle(&self, task: Task) {
         match task.run(self.tally()) {
             Ran::Done => {}
-            Ran::Unobserved(payload) => self.core.unobserved_panic(payload),
+            Ran::Unobserved(payload) => {
+                self.share_kept();
+                self.core.unobserved_panic(payload);
+            }
             Ran::Claimed => self.core.claimed.add_shared(1),
             Ran::Cancelled => self.core.counters[self.index].cancelled.add_owned(1),
         }
@@ -280,5 +317,15 @@ impl<P: LockPolicy> Blockable for Worker<P> {
 
     fn end_wait(&self) {
         self.core.waits.end(self.index);
+    }
+
+    fn share_kept(&self) {
+        if mutant("worker_keeps_a_task_too_long") {
+            return;
+        }
+        if let Some(task) = self.kept.take() {
+            task.let_go();
+            self.core.push(task);
+        }
     }
 }

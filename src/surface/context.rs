@@ -44,7 +44,7 @@ impl<P: LockPolicy> Context<P> {
             let frame = frames.find(|frame| frame.pool == pool && frame.worker.is_some());
             let frame = frame.expect("a task with a context only runs on a worker of the pool it was submitted to");
             let core = Core::of_worker(frame).expect("looked for a frame with a worker");
-            let _lent = Lent::enter(frame, None);
+            let _lent = Lent::enter(frame, false);
             f(&mut Self::new(core, frame))
         })
     }

@@ -1,15 +1,16 @@
 //! Values that tasks name, and that only the tasks that named them touch.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
-use std::ptr;
+use std::mem::{ManuallyDrop, needs_drop};
+use std::ptr::{self, NonNull};
 
 use super::{Context, TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, Covered, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::Core;
 use crate::runtime::current;
-use crate::runtime::request::{self, Hold, Lockable, Request};
+use crate::runtime::request::{FOREIGN, Request};
+use crate::runtime::wants::{Lockable, Many, One, Want, Wants};
 use crate::sync::{Arc, UnsafeCell};
 use crate::task::{self, TaskError};
 
@@ -60,6 +61,25 @@ impl<T: Send, P: LockPolicy> Lockable<P> for Value<T, P> {
 
     fn core(&self) -> &Arc<Core<P>> {
         &self.core
+    }
+
+    fn retain(&self) {
+        // SAFETY: every value is made in an `Arc`, by `ThreadPool::guarded`.
+        unsafe { Arc::increment_strong_count(self) };
+    }
+
+    fn release(&self) -> unsafe fn(NonNull<()>) {
+        // SAFETY: as above, and the reference is the caller's.
+        |this| unsafe { Arc::decrement_strong_count(this.cast::<Self>().as_ptr()) }
+    }
+
+    fn is_last(&self) -> bool {
+        if !needs_drop::<T>() {
+            return false;
+        }
+        // SAFETY: as above, and not dropped here.
+        let this = ManuallyDrop::new(unsafe { Arc::from_raw(self) });
+        Arc::strong_count(&this) == 1
     }
 }
 
@@ -165,8 +185,6 @@ where
     }
 }
 
-const FOREIGN: &str = "this guarded value belongs to another pool";
-
 impl<P: LockPolicy> ThreadPool<P> {
     /// A value that tasks of this pool can name.
     pub fn guarded<T: Send + 'static>(&self, value: T) -> Guarded<T, P> {
@@ -219,21 +237,24 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: for<'a> FnOnce(Lent<'a, P, V>) -> T + Send + 'static,
     {
         let core = self.core();
-        let mut wants = request::Wants::new();
+        let mut wants = V::Wants::default();
         let places = values.want(&mut wants);
-        let Some(request) = Request::new(wants) else {
+        let Some(request) = Request::new(wants, core.id) else {
             task::drop_quietly(f);
             return TaskHandle::new(task::refused(core.id, TaskError::Aliased));
         };
-        assert!(request.is_of(core.id), "{FOREIGN}: submit the task to that pool");
-        queue(core, request, places, f)
+        let handle = queue(core, request, places, f);
+        // Until here they were the task's only reference.
+        drop(values);
+        handle
     }
 }
 
-/// Has `f` run once the request has all that it wants.
-pub(super) fn queue<P, L, T, F>(core: &Arc<Core<P>>, request: Arc<Request<P>>, places: L, f: F) -> TaskHandle<T>
+/// Has `f` run once the request has all that it wants. The caller has a reference to each.
+pub(super) fn queue<P, W, L, T, F>(core: &Arc<Core<P>>, request: Request<P, W>, places: L, f: F) -> TaskHandle<T>
 where
     P: LockPolicy,
+    W: Wants<P>,
     L: sealed::Places,
     T: Send + 'static,
     F: for<'a> FnOnce(L::Lent<'a>) -> T + Send + 'static,
@@ -243,35 +264,18 @@ where
         task::drop_quietly(f);
         return TaskHandle::new(task::refused(pool, TaskError::Refused));
     }
-    let when = When { f, places, hold: Hold::new(request.clone()) };
-    let (task, join) = task::held_back(pool, move || when.run(pool));
-    request.queue(core, task);
-    TaskHandle::new(join)
-}
-
-/// A closure and the values that it is to be lent. The order of the fields is that of their drop: the values are given back last.
-struct When<P: LockPolicy, L, F> {
-    f: F,
-    places: L,
-    hold: Hold<P>,
-}
-
-impl<P: LockPolicy, L: sealed::Places, F> When<P, L, F> {
-    fn run<T>(self, pool: u32) -> T
-    where
-        F: for<'a> FnOnce(L::Lent<'a>) -> T,
-    {
-        let Self { f, places, hold } = self;
+    let run = move || {
         current::frames(|mut frames| {
-            let frame = frames.find(|frame| frame.pool == pool && frame.worker.is_some());
+            let frame = frames.next().filter(|frame| frame.runs_own_task());
             let frame =
                 frame.expect("a task with guarded values only runs on a worker of the pool it was submitted to");
-            let _lent = current::Lent::enter(frame, Some(hold.turn()));
-            // SAFETY: the task is run because all accesses have been granted, and `hold`, which keeps them and the values, goes after
-            // the call; what it returns can't contain the references, as it is the same type for every lifetime.
+            let _lent = current::Lent::enter(frame, true);
+            // SAFETY: the task is run because all accesses have been granted, and they and the values are kept until the closure has ended;
+            // what it returns can't contain the references, as it is the same type for every lifetime.
             f(unsafe { places.lend() })
         })
-    }
+    };
+    TaskHandle::new(task::needing(pool, request, run, |request, task| request.queue(core, task)))
 }
 
 /// What a task can name in [`ThreadPool::when`]: `&`[`Guarded`], [`Shared`], tuples of up to eight, slices and `Vec`s of them.
@@ -284,13 +288,15 @@ impl<P: LockPolicy, V: sealed::Want<P>> Values<P> for V {}
 pub type Lent<'a, P, V> = <<V as sealed::Want<P>>::Places as sealed::Places>::Lent<'a>;
 
 mod sealed {
-    use super::{LockPolicy, request};
+    use super::{LockPolicy, Wants};
 
     pub trait Want<P: LockPolicy> {
         type Places: Places;
+        /// Has room for them.
+        type Wants: Wants<P>;
 
         /// Adds the values to the list.
-        fn want(self, wants: &mut request::Wants<P>) -> Self::Places;
+        fn want(&self, wants: &mut impl Wants<P>) -> Self::Places;
     }
 
     /// Where the values are.
@@ -303,7 +309,7 @@ mod sealed {
     }
 }
 
-/// Points at a value that a request keeps alive, to be changed.
+/// Points at a value that the task's request keeps alive, to be changed.
 #[allow(missing_debug_implementations, reason = "nobody outside can have one")]
 pub struct Place<T: Send + 'static, P: LockPolicy>(*const Value<T, P>);
 
@@ -315,8 +321,9 @@ pub struct ReadPlace<T: Send + Sync + 'static, P: LockPolicy>(Place<T, P>);
 unsafe impl<T: Send, P: LockPolicy> Send for Place<T, P> {}
 
 impl<T: Send, P: LockPolicy> Place<T, P> {
-    fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut request::Wants<P>) -> Self {
-        wants.push(request::Want::new(value.clone(), access));
+    fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut impl Wants<P>) -> Self {
+        let thing: &dyn Lockable<P> = &**value;
+        wants.add(Want::new(thing.into(), access));
         Self(Arc::as_ptr(value))
     }
 
@@ -368,25 +375,28 @@ impl<L: sealed::Places> sealed::Places for Vec<L> {
 
 impl<T: Send, P: LockPolicy> sealed::Want<P> for &Guarded<T, P> {
     type Places = Place<T, P>;
+    type Wants = One<P>;
 
-    fn want(self, wants: &mut request::Wants<P>) -> Place<T, P> {
+    fn want(&self, wants: &mut impl Wants<P>) -> Place<T, P> {
         Place::of(&self.value, Access::Exclusive, wants)
     }
 }
 
 impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for &Shared<T, P> {
     type Places = ReadPlace<T, P>;
+    type Wants = One<P>;
 
-    fn want(self, wants: &mut request::Wants<P>) -> ReadPlace<T, P> {
+    fn want(&self, wants: &mut impl Wants<P>) -> ReadPlace<T, P> {
         ReadPlace(Place::of(&self.value, Access::Shared, wants))
     }
 }
 
 impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for Shared<T, P> {
     type Places = ReadPlace<T, P>;
+    type Wants = One<P>;
 
-    fn want(self, wants: &mut request::Wants<P>) -> ReadPlace<T, P> {
-        (&self).want(wants)
+    fn want(&self, wants: &mut impl Wants<P>) -> ReadPlace<T, P> {
+        ReadPlace(Place::of(&self.value, Access::Shared, wants))
     }
 }
 
@@ -395,8 +405,9 @@ where
     &'v V: sealed::Want<P>,
 {
     type Places = Vec<<&'v V as sealed::Want<P>>::Places>;
+    type Wants = Many<P>;
 
-    fn want(self, wants: &mut request::Wants<P>) -> Self::Places {
+    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
         self.iter().map(|value| value.want(wants)).collect()
     }
 }
@@ -406,8 +417,9 @@ where
     &'v V: sealed::Want<P>,
 {
     type Places = Vec<<&'v V as sealed::Want<P>>::Places>;
+    type Wants = Many<P>;
 
-    fn want(self, wants: &mut request::Wants<P>) -> Self::Places {
+    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
         self.as_slice().want(wants)
     }
 }
@@ -416,8 +428,9 @@ macro_rules! tuple {
     ($($value:ident $at:tt),+) => {
         impl<P: LockPolicy, $($value: sealed::Want<P>),+> sealed::Want<P> for ($($value,)+) {
             type Places = ($($value::Places,)+);
+            type Wants = Many<P>;
 
-            fn want(self, wants: &mut request::Wants<P>) -> Self::Places {
+            fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
                 ($(self.$at.want(wants),)+)
             }
         }

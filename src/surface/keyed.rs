@@ -7,8 +7,9 @@ use super::guarded::{self, Guarded};
 use super::{TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::keys::Keys;
-use crate::runtime::request::{Request, Wants};
+use crate::runtime::keys::{Keys, Named};
+use crate::runtime::request::Request;
+use crate::runtime::wants::Wants;
 use crate::sync::Arc;
 use crate::task;
 
@@ -55,12 +56,12 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// Never fails: a refused task is a handle that has ended with [`TaskError::Refused`](crate::TaskError::Refused).
     /// [`shutdown_now`](ThreadPool::shutdown_now) cancels a task that waits for a key when its turn comes.
     pub fn submit<T: Send + 'static>(&self, key: K, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
-        self.submit_all([(key, Access::Exclusive)], f)
+        self.submit_one(key, Access::Exclusive, f)
     }
 
     /// As [`submit`](Self::submit), together with other tasks that share the key.
     pub fn submit_shared<T: Send + 'static>(&self, key: K, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
-        self.submit_all([(key, Access::Shared)], f)
+        self.submit_one(key, Access::Shared, f)
     }
 
     /// As [`submit`](Self::submit), with all of these keys, taken in one step: keys alone can't deadlock. One that is named more than
@@ -70,15 +71,38 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         keys: impl IntoIterator<Item = (K, Access)>,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let mut wants = Wants::new();
-        for (key, access) in keys {
-            if P::Lock::LINES {
-                wants.push(self.keys.want(key, access));
-            } else {
-                task::drop_quietly(key);
-            }
+        let (names, accesses): (Vec<_>, Vec<_>) =
+            keys.into_iter().map(|(key, access)| (self.name(key), access)).unzip();
+        let wants = names.iter().zip(accesses).filter_map(|(name, access)| Some(name.as_ref()?.want(access)));
+        self.queue(Request::merged(wants.collect()), f)
+    }
+
+    fn submit_one<T: Send + 'static>(
+        &self,
+        key: K,
+        access: Access,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> TaskHandle<T> {
+        let name = self.name(key);
+        let want = name.as_ref().map(|name| name.want(access));
+        self.queue(Request::one(want), f)
+    }
+
+    /// None if the gate covers all keys.
+    fn name(&self, key: K) -> Option<Named<K, P>> {
+        if !P::Lock::LINES {
+            task::drop_quietly(key);
+            return None;
         }
-        guarded::queue(self.pool.core(), Request::merged(wants), (), move |()| f())
+        Some(self.keys.name(key))
+    }
+
+    fn queue<W: Wants<P>, T: Send + 'static>(
+        &self,
+        request: Request<P, W>,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> TaskHandle<T> {
+        guarded::queue(self.pool.core(), request, (), move |()| f())
     }
 
     /// How many keys tasks name at the moment; a task that has just ended may still count. Always none under a policy whose gate

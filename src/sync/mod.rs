@@ -21,7 +21,11 @@ mod shuttle;
 pub(crate) use self::shuttle::*;
 
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
+mod backoff;
+#[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 mod still;
+#[cfg(any(lockgrain_loom, lockgrain_shuttle))]
+pub(crate) use backoff::Backoff;
 
 /// Whether this is a model build. Spins are no use there, and sizes are small.
 pub(crate) const MODEL: bool = cfg!(any(lockgrain_loom, lockgrain_shuttle));

@@ -3,6 +3,8 @@
 pub(crate) use std::sync::Arc;
 pub(crate) use std::time::Instant;
 
+pub(crate) use crossbeam_utils::Backoff;
+
 /// A thread's own value, with an initial one that is known at compile time.
 macro_rules! local {
     (static $name:ident: $type:ty = $value:expr;) => {

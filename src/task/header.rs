@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use super::error::{PanicPayload, TaskError};
 use super::link::Link;
+use super::needs::Needs;
 use super::state::State;
 use super::tally::Tally;
 
@@ -25,9 +26,11 @@ pub(super) struct VTable {
     pub(super) join: Option<&'static JoinVTable>,
 }
 
-/// What a handle can do to a task whose closure type it does not know. No entry touches the executor's reference.
+/// What a task with a handle can do without anybody knowing the type of its closure. No entry touches the executor's reference.
 #[derive(Debug)]
 pub(super) struct JoinVTable {
+    /// What the task needs before it may run.
+    pub(super) needs: unsafe fn(NonNull<Header>) -> NonNull<dyn Needs>,
     /// Runs the closure after a claim to run.
     pub(super) run_claimed: unsafe fn(NonNull<Header>, &Tally),
     /// Drops the closure after a claim to cancel, and publishes the error.

@@ -1,13 +1,14 @@
 //! A task with a handle: state word, waiters, and a cell that holds the closure and then the result.
 
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use super::error::{Panic, PanicPayload, TaskError};
 use super::header::{Header, Identity, JoinVTable, Ran, Task, VTable};
 use super::memory;
+use super::needs::Needs;
 use super::state::{Published, Snapshot, State};
 use super::tally::Tally;
 pub(crate) use super::waiters::Wake;
@@ -38,8 +39,9 @@ union Slot<F, T> {
 }
 
 #[repr(C)]
-struct Joinable<F, T> {
+struct Joinable<F, T, N> {
     joined: Joined<T>,
+    needs: N,
     slot: UnsafeCell<Slot<F, T>>,
 }
 
@@ -50,6 +52,47 @@ pub(super) fn state_of(header: NonNull<Header>) -> NonNull<State> {
     let state = unsafe { &raw mut (*head).state };
     // SAFETY: the address of a field is not null.
     unsafe { NonNull::new_unchecked(state) }
+}
+
+/// # Safety
+/// `header` is that of a live task with a handle.
+unsafe fn join_vtable(header: NonNull<Header>) -> &'static JoinVTable {
+    // SAFETY: the caller's promise.
+    unsafe { header.as_ref() }.vtable().join.expect("a task with a handle")
+}
+
+/// # Safety
+/// `header` is that of a live task with a handle.
+pub(super) unsafe fn pool_of(header: NonNull<Header>) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { header.cast::<JoinHead>().as_ref() }.pool
+}
+
+/// # Safety
+/// `header` is that of a task with a handle, alive for `'a`.
+pub(super) unsafe fn needs_of<'a>(header: NonNull<Header>) -> &'a dyn Needs {
+    // SAFETY: the caller's promise.
+    let needs = unsafe { join_vtable(header) }.needs;
+    // SAFETY: the entry belongs to this task.
+    let needs = unsafe { needs(header) };
+    // SAFETY: part of the task.
+    unsafe { needs.as_ref() }
+}
+
+/// Ends a task as cancelled if it is still queued.
+///
+/// # Safety
+/// `header` is that of a task with a handle, alive for the call.
+pub(super) unsafe fn cancel(header: NonNull<Header>, why: TaskError) -> bool {
+    // SAFETY: the caller's promise.
+    let claimed = unsafe { state_of(header).as_ref() }.claim_to_cancel();
+    if claimed {
+        // SAFETY: the caller's promise.
+        let cancel = unsafe { join_vtable(header) }.cancel_claimed;
+        // SAFETY: the entry belongs to this task; claimed above, and alive for the call.
+        unsafe { cancel(header, why) };
+    }
+    claimed
 }
 
 /// Drops `value`; a panic of its `Drop` is swallowed (the panic hook has reported it).
@@ -67,39 +110,42 @@ pub(crate) fn quietly(f: impl FnOnce()) {
     }
 }
 
-impl<F, T> Joinable<F, T>
+impl<F, T, N> Joinable<F, T, N>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
+    N: Needs + 'static,
 {
     const VTABLE: VTable = VTable { run: Self::run, discard: Self::discard, join: Some(&Self::JOIN) };
     const JOIN: JoinVTable = JoinVTable {
+        needs: Self::needs,
         run_claimed: Self::run_claimed,
         cancel_claimed: Self::cancel_claimed,
         output: Self::output,
         free: Self::free,
     };
 
-    fn allocate(state: State, pool: u32, slot: Slot<F, T>) -> NonNull<Header> {
+    fn allocate(state: State, pool: u32, needs: N, slot: Slot<F, T>) -> NonNull<Header> {
         let task = memory::allocate(Self {
             joined: Joined {
                 head: JoinHead { header: Header::new(&Self::VTABLE), state, pool },
                 waiters: AtomicPtr::new(ptr::null_mut()),
             },
+            needs,
             slot: UnsafeCell::new(slot),
         });
         task.cast()
     }
 
     /// # Safety
-    /// `header` is that of a live `Joinable<F, T>`.
+    /// `header` is that of a live `Joinable<F, T, N>`.
     unsafe fn this<'a>(header: NonNull<Header>) -> &'a Self {
         // SAFETY: the caller's promise; the task is only reached through shared references while it is alive.
         unsafe { header.cast::<Self>().as_ref() }
     }
 
     /// # Safety
-    /// `header` is that of a live `Joinable<F, T>`, and the caller gives up the executor's reference.
+    /// `header` is that of a live `Joinable<F, T, N>`, and the caller gives up the executor's reference.
     unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
@@ -137,7 +183,7 @@ where
     }
 
     /// # Safety
-    /// `header` is that of a live `Joinable<F, T>`, which the caller has claimed to run and whose handle it holds.
+    /// `header` is that of a live `Joinable<F, T, N>`, which the caller has claimed to run and whose handle it holds.
     unsafe fn run_claimed(header: NonNull<Header>, tally: &Tally) {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
@@ -159,14 +205,22 @@ where
     }
 
     /// # Safety
-    /// `header` is that of a live, terminal `Joinable<F, T>`.
+    /// `header` is that of a live `Joinable<F, T, N>`.
+    unsafe fn needs(header: NonNull<Header>) -> NonNull<dyn Needs> {
+        // SAFETY: the caller's promise.
+        let needs: &dyn Needs = &unsafe { Self::this(header) }.needs;
+        needs.into()
+    }
+
+    /// # Safety
+    /// `header` is that of a live, terminal `Joinable<F, T, N>`.
     unsafe fn output(header: NonNull<Header>) -> *mut () {
         // SAFETY: the caller's promise.
         unsafe { Self::this(header) }.slot.with_mut(|slot| slot.cast())
     }
 
     /// # Safety
-    /// `header` is that of a terminal `Joinable<F, T>` to which the caller has the last reference.
+    /// `header` is that of a terminal `Joinable<F, T, N>` to which the caller has the last reference.
     unsafe fn free(header: NonNull<Header>) {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
@@ -175,8 +229,11 @@ where
         // SAFETY: terminal and not taken: the output is alive, and this is its last use.
         let read = || this.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<Result<T, TaskError>>()) });
         let output = (!this.state().load().is_taken()).then(read);
+        // SAFETY: this is its last use.
+        let needs = unsafe { ptr::read(&raw const this.needs) };
         // SAFETY: made by `allocate`, and nobody else refers to it.
         unsafe { memory::release(header.cast::<Self>()) };
+        drop(needs);
         if let Some(waiters) = waiters {
             // SAFETY: made by `Box::into_raw` in `JoinRef::waiters`.
             drop_quietly(unsafe { Box::from_raw(waiters.as_ptr()) });
@@ -196,6 +253,7 @@ where
         tally.begins();
         let output =
             catch_unwind(AssertUnwindSafe(closure)).map_err(|payload| TaskError::Panicked(Panic::new(payload)));
+        self.needs.ran();
         tally.ended(output.is_err());
         // SAFETY: claimed and not yet published: nobody else looks at the cell.
         self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
@@ -207,6 +265,7 @@ where
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         drop_quietly(closure);
+        self.needs.dropped();
         // SAFETY: claimed and not yet published: nobody else looks at the cell.
         self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast::<Result<T, TaskError>>(), Err(why)) });
     }
@@ -226,6 +285,7 @@ where
             Published::Orphan => return unsafe { Self::free_orphan(header) },
             Published::HasWaiters => {}
         }
+        this.needs.before_user_code();
         let waiters = this.joined.waiters.load(Ordering::Acquire);
         // SAFETY: whoever announces a waiter has put the list in place before, and it stays until the task is freed.
         let waiters = unsafe { &*waiters };
@@ -259,6 +319,9 @@ where
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         let mut payload = None;
+        if needs_drop::<T>() {
+            this.needs.before_user_code();
+        }
         if !this.state().load().is_taken() {
             // SAFETY: terminal, not taken, and nobody else refers to it.
             let output = this.slot.with_mut(|slot| unsafe { &mut *slot.cast::<Result<T, TaskError>>() });
@@ -291,24 +354,31 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    in_state(State::queued(), pool, closure)
+    in_state(State::queued(), pool, (), closure)
 }
 
-/// As `joinable`, but no waiter may run it before its state says so.
-pub(crate) fn held_back<F, T>(pool: u32, closure: F) -> (Task, JoinRef<T>)
+/// A task that must not run before it has what it needs: `queue` gets it, and queues it to run when that is so. Nor may a waiter run
+/// it before its state says so. It stays alive for `queue`.
+pub(crate) fn needing<F, T, N>(pool: u32, needs: N, closure: F, queue: impl FnOnce(&N, Task)) -> JoinRef<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
+    N: Needs + 'static,
 {
-    in_state(State::held_back(), pool, closure)
+    let (task, join) = in_state(State::held_back(), pool, needs, closure);
+    // SAFETY: just made so; the handle's reference keeps it alive.
+    let task_with_needs = unsafe { Joinable::<F, T, N>::this(join.header) };
+    queue(&task_with_needs.needs, task);
+    join
 }
 
-fn in_state<F, T>(state: State, pool: u32, closure: F) -> (Task, JoinRef<T>)
+fn in_state<F, T, N>(state: State, pool: u32, needs: N, closure: F) -> (Task, JoinRef<T>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
+    N: Needs + 'static,
 {
-    let header = Joinable::allocate(state, pool, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
+    let header = Joinable::allocate(state, pool, needs, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
     // SAFETY: just made with two references, one for each.
     (unsafe { Task::from_header(header) }, JoinRef { header, output: PhantomData })
 }
@@ -316,7 +386,7 @@ where
 /// The reference to a task that never was: it has ended with `error`.
 pub(crate) fn refused<T: Send + 'static>(pool: u32, error: TaskError) -> JoinRef<T> {
     let output = ManuallyDrop::new(Err(error));
-    let header = Joinable::allocate(State::finished_without_executor(), pool, Slot::<fn() -> T, T> { output });
+    let header = Joinable::allocate(State::finished_without_executor(), pool, (), Slot::<fn() -> T, T> { output });
     JoinRef { header, output: PhantomData }
 }
 
@@ -340,7 +410,8 @@ impl<T> JoinRef<T> {
     }
 
     fn vtable(&self) -> &'static JoinVTable {
-        self.joined().head.header.vtable().join.expect("a handle is only made for a joinable task")
+        // SAFETY: the handle's reference keeps the task alive.
+        unsafe { join_vtable(self.header) }
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -370,12 +441,8 @@ impl<T> JoinRef<T> {
 
     /// Ends the task as cancelled if it is still queued.
     pub(crate) fn cancel(&self) -> bool {
-        let claimed = self.state().claim_to_cancel();
-        if claimed {
-            // SAFETY: claimed above, and the handle's reference is borrowed for the call.
-            unsafe { (self.vtable().cancel_claimed)(self.header, TaskError::Cancelled) };
-        }
-        claimed
+        // SAFETY: the handle's reference is borrowed for the call.
+        unsafe { cancel(self.header, TaskError::Cancelled) }
     }
 
     /// Moves the output out and gives the reference up. The task must be terminal.

@@ -54,7 +54,7 @@ const fn layout<T>() -> Layout {
 
 const ALIGN: usize = 8;
 const STEP: usize = 16;
-const CLASSES: usize = 8;
+const CLASSES: usize = 16;
 const LARGEST: usize = (CLASSES - 1) * STEP + ALIGN;
 
 /// Of a size up to `LARGEST`: class `n` has blocks of `16 n + 8` bytes.

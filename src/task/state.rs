@@ -100,7 +100,7 @@ impl State {
 
     /// From now on a waiter may claim the task. Release pairs with the acquire of that claim: what the tasks before it did to the
     /// values is seen by this one.
-    pub(crate) fn let_go(&self) {
+    pub(super) fn let_go(&self) {
         self.0.fetch_and(!HELD_BACK, Ordering::AcqRel);
     }
 

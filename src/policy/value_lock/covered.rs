@@ -1,9 +1,8 @@
 //! No lock: the gate covers every value.
 
-use std::collections::VecDeque;
-
-use super::{Access, Ticket, ValueLock};
+use super::{Access, Entry, Granted, Ticket, ValueLock};
 use crate::policy::gate::ExclusiveGate;
+use crate::task::TaskRef;
 
 /// Nothing more than the gate: the value lock of [`GlobalLock`](crate::GlobalLock), where one task runs at a time.
 ///
@@ -15,6 +14,7 @@ pub struct Covered;
 // SAFETY: `LINES` is false, and the gate excludes everybody.
 unsafe impl<G: ExclusiveGate> ValueLock<G> for Covered {
     const LINES: bool = false;
+    type Place = ();
     type Joined<'a> = ();
 
     fn new() -> Self {
@@ -22,12 +22,14 @@ unsafe impl<G: ExclusiveGate> ValueLock<G> for Covered {
     }
 
     #[inline]
-    fn join(&self, _access: Access, _ticket: impl FnOnce() -> Ticket) -> (bool, ()) {
-        (true, ())
+    unsafe fn join<'a>(&'a self, _: Access, (): &'a (), _only: bool, _ticket: impl FnOnce() -> Ticket) -> (Entry, ()) {
+        (Entry::First, ())
     }
 
     #[inline]
-    fn leave(&self, _access: Access, _granted: &mut VecDeque<Ticket>) {}
+    unsafe fn leave(&self, _: Access, (): &(), _granted: &mut Granted) -> bool {
+        true
+    }
 
-    fn visit(&self, _each: &mut dyn FnMut(Access, &Ticket)) {}
+    unsafe fn behind(&self, _: Access, (): &(), _task: TaskRef, _visit: &mut dyn FnMut(&Ticket)) {}
 }

@@ -1,19 +1,19 @@
 //! What a task must hold to touch a guarded value: the trait, and one file for each answer.
 
 mod covered;
+mod mcs_queue;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod wait_list;
 
 pub use covered::Covered;
+pub use mcs_queue::{McsQueue, Node};
 pub use wait_list::WaitList;
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use super::gate::Gate;
-use crate::sync::Arc;
-use crate::task::Identity;
+pub use crate::task::{TaskRef, Ticket};
 
 /// How a task wants a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,53 +24,36 @@ pub enum Access {
     Shared,
 }
 
-/// A task's place in the line for one value, owned by the line until the task is let in.
-///
-/// It can't be cloned, so a line can't let a task in twice. Dropping it cancels the task: its closure is dropped and its handle ends
-/// with [`TaskError::Cancelled`](crate::TaskError::Cancelled).
-pub struct Ticket(Option<Arc<dyn Turn>>);
-
-/// What a ticket stands for: a task that waits for values.
-pub(crate) trait Turn: Send + Sync {
-    /// One more of its values is its own.
-    fn grant(self: Arc<Self>);
-    /// One of the lines has lost it.
-    fn lose(&self);
-    /// Ends its accesses; it had them all.
-    fn leave(&self, granted: &mut VecDeque<Ticket>);
-    /// The tasks that can't start before this one has ended, because of a value.
-    fn behind(&self, visit: &mut dyn FnMut(Arc<dyn Turn>));
-    /// The task, while it waits; null after that.
-    fn task(&self) -> Identity;
+/// How a task has come into a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Let in at once; nobody was there.
+    First,
+    /// Let in at once, together with others.
+    Together,
+    /// Behind others. The line has a ticket.
+    Waits,
 }
 
-impl Ticket {
-    pub(crate) fn new(turn: Arc<dyn Turn>) -> Self {
-        Self(Some(turn))
-    }
+/// The tickets of those who have been let in.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// Most often there is one.
+    first: Option<Ticket>,
+    more: VecDeque<Ticket>,
+}
 
-    pub(crate) fn turn(&self) -> &Arc<dyn Turn> {
-        self.0.as_ref().expect("only `grant` takes it out")
-    }
-
-    pub(crate) fn grant(mut self) {
-        if let Some(turn) = self.0.take() {
-            turn.grant();
+impl Granted {
+    /// Behind those that are there.
+    pub fn push(&mut self, ticket: Ticket) {
+        match self.first {
+            None => self.first = Some(ticket),
+            Some(_) => self.more.push_back(ticket),
         }
     }
-}
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(turn) = &self.0 {
-            turn.lose();
-        }
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ticket")
+    pub(crate) fn pop(&mut self) -> Option<Ticket> {
+        std::mem::replace(&mut self.first, self.more.pop_front())
     }
 }
 
@@ -87,16 +70,37 @@ pub unsafe trait ValueLock<G: Gate>: Send + Sync + Sized + 'static {
     /// Whether tasks stand in line for the value. If not, the gate lets them in one at a time, in the order in which they were
     /// submitted, and they are never run out of turn.
     const LINES: bool;
+    /// A task's own place in one line: what the lock wants to keep there.
+    type Place: Default + Send + Sync + 'static;
     /// What keeps others from getting into line between two joins of one task, so that all of its values are queued for in one step.
     type Joined<'a>;
 
     /// The lock of a value that nobody uses.
     fn new() -> Self;
-    /// Gets into line, behind everybody who is in it. True if the access is granted at once; else the line takes a ticket. Several
-    /// locks are joined in the order of their addresses, and what the joins return is kept until the last.
-    fn join(&self, access: Access, ticket: impl FnOnce() -> Ticket) -> (bool, Self::Joined<'_>);
-    /// Ends a granted access. Whoever is let in by that has its ticket put on `granted`, in the order of the line.
-    fn leave(&self, access: Access, granted: &mut VecDeque<Ticket>);
-    /// Visits those in line, the first first.
-    fn visit(&self, each: &mut dyn FnMut(Access, &Ticket));
+
+    /// Gets into line, behind everybody who is in it. If the access is not granted at once, the line takes a ticket, and keeps it until it
+    /// is granted. `only` says that the task joins no other lock; several are joined in the order of their addresses, and what the joins return is kept until the last.
+    ///
+    /// # Safety
+    /// The place is fresh, and stays where it is until its `leave` has returned. What is returned is dropped before that.
+    unsafe fn join<'a>(
+        &'a self,
+        access: Access,
+        place: &'a Self::Place,
+        only: bool,
+        ticket: impl FnOnce() -> Ticket,
+    ) -> (Entry, Self::Joined<'a>);
+
+    /// Ends a granted access. Whoever is let in by that has its ticket pushed to `granted`, in the order of the line. True if nobody is
+    /// left: once for each [`First`](Entry::First).
+    ///
+    /// # Safety
+    /// The access is that of the join with this place. It has been granted, and ends once.
+    unsafe fn leave(&self, access: Access, place: &Self::Place, granted: &mut Granted) -> bool;
+
+    /// Visits the tickets of all who can't be let in before the access of `task` at this place has ended.
+    ///
+    /// # Safety
+    /// The place has been joined with this access, which does not end meanwhile.
+    unsafe fn behind(&self, access: Access, place: &Self::Place, task: TaskRef, visit: &mut dyn FnMut(&Ticket));
 }

@@ -1,158 +1,249 @@
-//! Models of the lines for values. Each thread plays a task, and waits where a task would not have been queued to run yet.
+//! Models of the lines for values, for each kind of line. Each thread plays a task, and waits where a task would not have been queued to
+//! run yet.
 
-use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 
-use super::{Access, Ticket, Turn, ValueLock, WaitList};
+use super::{Access, Entry, Granted, McsQueue, TaskRef, Ticket, ValueLock, WaitList};
 use crate::policy::gate::OpenGate;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
-use crate::task::Identity;
+use crate::task::{JoinRef, Needs, needing};
 
 /// One task's wait for all of its values.
-struct Turned {
+struct Turn {
     pending: AtomicUsize,
     parker: Parker,
 }
 
-impl Turned {
-    fn new(pending: usize) -> Arc<Self> {
-        Arc::new(Self { pending: AtomicUsize::new(pending), parker: Parker::new() })
-    }
-
+impl Turn {
     fn count_down(&self, granted: usize) {
-        if self.pending.fetch_update(Ordering::AcqRel, Ordering::Acquire, |pending| Some(pending - granted))
-            == Ok(granted)
-        {
+        if self.pending.fetch_sub(granted, Ordering::AcqRel) == granted {
             self.parker.unpark();
         }
     }
 }
 
-impl Turn for Turned {
-    fn grant(self: Arc<Self>) {
-        self.count_down(1);
+/// Its task's share of it, dropped by the player.
+struct Share(UnsafeCell<ManuallyDrop<Arc<Turn>>>);
+
+// SAFETY: written by the player alone, after the last grant.
+unsafe impl Sync for Share {}
+
+impl Needs for Share {
+    unsafe fn grant(&self, _task: TaskRef) {
+        // Its own, as the player may go on before this call returns.
+        let turn = self.0.with(|turn| {
+            // SAFETY: not dropped before the grant is counted.
+            Arc::clone(unsafe { &*turn })
+        });
+        turn.count_down(1);
     }
 
-    fn lose(&self) {
-        unreachable!("no line loses a ticket here");
+    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
+
+    fn ran(&self) {}
+
+    fn dropped(&self) {
+        self.0.with_mut(|turn| {
+            // SAFETY: once, at the end.
+            unsafe { ManuallyDrop::drop(&mut *turn) };
+        });
     }
 
-    fn leave(&self, _granted: &mut VecDeque<Ticket>) {}
-
-    fn behind(&self, _visit: &mut dyn FnMut(Arc<dyn Turn>)) {}
-
-    fn task(&self) -> Identity {
-        std::ptr::null()
-    }
+    fn before_user_code(&self) {}
 }
 
-struct Value {
-    lock: WaitList,
+struct Value<L> {
+    lock: L,
     cell: UnsafeCell<u32>,
 }
 
 // SAFETY: the cell is touched by who was granted the value, which is what the models check.
-unsafe impl Sync for Value {}
+unsafe impl<L: Sync> Sync for Value<L> {}
 // SAFETY: as above.
-unsafe impl Send for Value {}
+unsafe impl<L: Send> Send for Value<L> {}
 
-fn values<const N: usize>() -> Arc<[Value; N]> {
-    Arc::new(std::array::from_fn(|_| Value { lock: new(), cell: UnsafeCell::new(0) }))
+fn values<L: ValueLock<OpenGate>, const N: usize>() -> Arc<[Value<L>; N]> {
+    Arc::new(std::array::from_fn(|_| Value { lock: L::new(), cell: UnsafeCell::new(0) }))
 }
 
-fn new() -> WaitList {
-    <WaitList as ValueLock<OpenGate>>::new()
+/// A task that stands in line for some values, and is let in.
+struct Player<'v, L: ValueLock<OpenGate>> {
+    values: &'v [Value<L>],
+    access: Access,
+    places: Box<[L::Place]>,
+    turn: Arc<Turn>,
+    task: TaskRef,
+    _handle: JoinRef<()>,
 }
 
-fn join<'a>(lock: &'a WaitList, access: Access, turn: &Arc<Turned>) -> (bool, super::wait_list::Joined<'a>) {
-    <WaitList as ValueLock<OpenGate>>::join(lock, access, || Ticket::new(turn.clone()))
-}
+impl<'v, L: ValueLock<OpenGate>> Player<'v, L> {
+    fn joins(values: &'v [Value<L>], access: Access) -> Self {
+        let turn = Arc::new(Turn { pending: AtomicUsize::new(values.len() + 1), parker: Parker::new() });
+        let share = Share(UnsafeCell::new(ManuallyDrop::new(turn.clone())));
+        let places: Box<[_]> = values.iter().map(|_| L::Place::default()).collect();
+        let mut task = None;
+        let _handle = needing(1, share, || (), |_, queued| task = Some(queued.into_ref()));
+        let task = task.expect("queued");
+        let mut granted = 1;
+        let joined: Vec<_> = values
+            .iter()
+            .zip(&places)
+            .map(|(value, place)| {
+                // SAFETY: it is granted before the player leaves.
+                let ticket = || unsafe { Ticket::of(task) };
+                // SAFETY: the place is fresh, and boxed.
+                let (entry, joined) = unsafe { value.lock.join(access, place, values.len() == 1, ticket) };
+                granted += usize::from(entry != Entry::Waits);
+                joined
+            })
+            .collect();
+        drop(joined);
+        turn.count_down(granted);
+        Self { values, access, places, turn, task, _handle }
+    }
 
-fn leave(lock: &WaitList, access: Access) {
-    let mut granted = VecDeque::new();
-    <WaitList as ValueLock<OpenGate>>::leave(lock, access, &mut granted);
-    granted.into_iter().for_each(Ticket::grant);
+    fn is_in(&self) -> bool {
+        self.turn.pending.load(Ordering::Acquire) == 0
+    }
+
+    /// Who is behind.
+    fn delays(&self) -> Vec<TaskRef> {
+        let mut behind = Vec::new();
+        for (value, place) in self.values.iter().zip(&self.places) {
+            // SAFETY: it has joined, and has not left.
+            unsafe { value.lock.behind(self.access, place, self.task, &mut |ticket| behind.push(ticket.task())) };
+        }
+        behind
+    }
+
+    fn uses(&self) {
+        self.turn.parker.park();
+        for value in self.values {
+            match self.access {
+                Access::Exclusive => value.cell.with_mut(|cell| {
+                    // SAFETY: checked by the model.
+                    unsafe { *cell += 1 };
+                }),
+                Access::Shared => value.cell.with(|cell| {
+                    // SAFETY: checked by the model.
+                    let _seen = unsafe { *cell };
+                }),
+            }
+        }
+    }
+
+    /// How many values nobody uses any more.
+    fn leaves(self) -> usize {
+        let mut granted = Granted::default();
+        let mut freed = 0;
+        for (value, place) in self.values.iter().zip(&self.places) {
+            // SAFETY: it is in.
+            freed += usize::from(unsafe { value.lock.leave(self.access, place, &mut granted) });
+        }
+        while let Some(ticket) = granted.pop() {
+            ticket.grant();
+        }
+        // SAFETY: from `into_ref`, and no ticket is left.
+        drop(unsafe { self.task.into_task() });
+        freed
+    }
 }
 
 /// Uses all the values as one task does.
-fn task(values: &[Value], access: Access) {
-    let turn = Turned::new(values.len() + 1);
-    let joined: Vec<_> = values.iter().map(|value| join(&value.lock, access, &turn)).collect();
-    let granted = joined.iter().filter(|(granted, _)| *granted).count();
-    drop(joined);
-    turn.count_down(granted + 1);
-    turn.parker.park();
-    for value in values {
-        match access {
-            Access::Exclusive => value.cell.with_mut(|cell| {
-                // SAFETY: checked by the model.
-                unsafe { *cell += 1 };
-            }),
-            Access::Shared => value.cell.with(|cell| {
-                // SAFETY: checked by the model.
-                let _seen = unsafe { *cell };
-            }),
-        }
-    }
-    for value in values {
-        leave(&value.lock, access);
-    }
+fn play<L: ValueLock<OpenGate>>(values: &[Value<L>], access: Access) {
+    let player = Player::joins(values, access);
+    player.uses();
+    player.leaves();
 }
 
-#[test]
-fn two_tasks_with_two_values_end_and_never_overlap() {
-    check(None, || {
-        let shared = values::<2>();
-        let other = shared.clone();
-        let thread = thread::spawn(move || task(&*other, Access::Exclusive));
-        task(&*shared, Access::Exclusive);
-        thread.join().unwrap();
-        // SAFETY: nobody else is left.
-        assert!(shared.iter().all(|value| value.cell.with(|cell| unsafe { *cell }) == 2));
-    });
+fn two_tasks_with_two_values_end_and_never_overlap<L: ValueLock<OpenGate>>() {
+    let shared = values::<L, 2>();
+    let other = shared.clone();
+    let thread = thread::spawn(move || play(&*other, Access::Exclusive));
+    play(&*shared, Access::Exclusive);
+    thread.join().unwrap();
+    // SAFETY: nobody else is left.
+    assert!(shared.iter().all(|value| value.cell.with(|cell| unsafe { *cell }) == 2));
 }
 
-#[test]
-fn readers_and_writers_each_get_their_turn() {
-    check(Some(3), || {
-        let shared = values::<1>();
-        let threads: Vec<_> = [Access::Shared, Access::Shared]
-            .into_iter()
-            .map(|access| {
-                let shared = shared.clone();
-                thread::spawn(move || task(&*shared, access))
-            })
-            .collect();
-        task(&*shared, Access::Exclusive);
-        for thread in threads {
-            thread.join().unwrap();
-        }
-    });
+/// The threads' accesses, and then that of the model's own.
+fn each_gets_its_turn<L: ValueLock<OpenGate>>(others: &[Access], own: Access) {
+    let shared = values::<L, 1>();
+    let other = |access| {
+        let shared = shared.clone();
+        thread::spawn(move || play(&*shared, access))
+    };
+    let threads: Vec<_> = others.iter().map(|access| other(*access)).collect();
+    play(&*shared, own);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    // Nobody is left behind, so the next one is let in.
+    let last = Player::joins(&*shared, Access::Exclusive);
+    assert!(last.is_in());
+    assert_eq!(last.leaves(), 1);
 }
 
-/// Writer, reader, reader, writer, and a reader who comes late.
-#[test]
-fn a_reader_behind_a_waiting_writer_waits() {
-    check(None, || {
-        let shared = values::<1>();
-        let turns: [_; 4] = std::array::from_fn(|_| Turned::new(1));
-        let is_in = |turn: &Turned| turn.pending.load(Ordering::Acquire) == 0;
-        let granted = |access, turn: &_| join(&shared[0].lock, access, turn).0;
-        assert!(granted(Access::Exclusive, &Turned::new(1)));
-        for (turn, access) in turns.iter().zip([Access::Shared, Access::Shared, Access::Exclusive, Access::Shared]) {
-            assert!(!granted(access, turn));
+fn three_writers<L: ValueLock<OpenGate>>() {
+    each_gets_its_turn::<L>(&[Access::Exclusive, Access::Exclusive], Access::Exclusive);
+}
+
+fn two_readers_and_a_writer<L: ValueLock<OpenGate>>() {
+    each_gets_its_turn::<L>(&[Access::Shared, Access::Shared], Access::Exclusive);
+}
+
+fn a_reader_and_two_writers<L: ValueLock<OpenGate>>() {
+    each_gets_its_turn::<L>(&[Access::Exclusive, Access::Exclusive], Access::Shared);
+}
+
+fn three_readers<L: ValueLock<OpenGate>>() {
+    each_gets_its_turn::<L>(&[Access::Shared, Access::Shared], Access::Shared);
+}
+
+/// Writer, reader, writer, reader, and another reader who comes at any moment.
+fn a_reader_behind_a_waiting_writer_waits<L: ValueLock<OpenGate>>() {
+    let shared = values::<L, 1>();
+    let joins = |access| Player::joins(&*shared, access);
+    let first = joins(Access::Exclusive);
+    assert!(first.is_in());
+    let reader = joins(Access::Shared);
+    let other = shared.clone();
+    let thread = thread::spawn(move || play(&*other, Access::Shared));
+    first.leaves();
+    reader.uses();
+    let (writer, last) = (joins(Access::Exclusive), joins(Access::Shared));
+    assert!(!writer.is_in() && !last.is_in());
+    let behind = reader.delays();
+    assert!(behind.contains(&writer.task) && behind.contains(&last.task));
+    reader.leaves();
+    writer.uses();
+    assert!(!last.is_in() && writer.delays().contains(&last.task));
+    writer.leaves();
+    thread.join().unwrap();
+    assert!(last.is_in());
+    assert_eq!(last.leaves(), 1);
+}
+
+macro_rules! stamp {
+    ($($model:ident: $list:expr, $queue:expr;)+) => {
+        stamp!(@lock wait_list WaitList; $($model: $list;)+);
+        stamp!(@lock mcs_queue McsQueue; $($model: $queue;)+);
+    };
+    (@lock $name:ident $lock:ty; $($model:ident: $preemptions:expr;)+) => {
+        mod $name {
+            use super::*;
+            $(#[test]
+            fn $model() {
+                check($preemptions, super::$model::<$lock>);
+            })+
         }
-        leave(&shared[0].lock, Access::Exclusive);
-        assert_eq!(turns.each_ref().map(|turn| is_in(turn)), [true, true, false, false]);
-        // Both readers end at once.
-        let other = shared.clone();
-        let thread = thread::spawn(move || leave(&other[0].lock, Access::Shared));
-        let late = Turned::new(1);
-        assert!(!granted(Access::Shared, &late));
-        leave(&shared[0].lock, Access::Shared);
-        thread.join().unwrap();
-        assert_eq!(turns.each_ref().map(|turn| is_in(turn)), [true, true, true, false]);
-        leave(&shared[0].lock, Access::Exclusive);
-        assert!(is_in(&turns[3]) && is_in(&late));
-    });
+    };
+}
+
+stamp! {
+    two_tasks_with_two_values_end_and_never_overlap: None, Some(4);
+    three_writers: Some(3), Some(3);
+    two_readers_and_a_writer: Some(3), Some(2);
+    a_reader_and_two_writers: Some(3), Some(2);
+    three_readers: Some(3), Some(1);
+    a_reader_behind_a_waiting_writer_waits: None, Some(4);
 }

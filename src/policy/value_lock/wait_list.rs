@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::{Access, Ticket, ValueLock};
+use super::{Access, Entry, Granted, Ticket, ValueLock};
 use crate::policy::gate::Gate;
 use crate::sync::{Mutex, MutexGuard, mutant};
+use crate::task::TaskRef;
 
 /// First come, first served; readers that come one after another are let in together, and one that comes after a waiting writer waits
 /// behind it. The mutex is held for a few instructions, and never while a task runs.
@@ -20,6 +21,11 @@ struct Line {
 }
 
 impl Line {
+    /// Whether nobody is in. Then nobody waits.
+    fn is_empty(&self) -> bool {
+        !self.writer && self.readers == 0
+    }
+
     /// Lets somebody in if nobody there is in the way.
     fn let_in(&mut self, access: Access) -> bool {
         match access {
@@ -47,23 +53,36 @@ pub struct Joined<'a>(#[allow(dead_code, reason = "held for its drop")] Option<M
 // out under the mutex too, which orders the one before the other.
 unsafe impl<G: Gate> ValueLock<G> for WaitList {
     const LINES: bool = true;
+    type Place = ();
     type Joined<'a> = Joined<'a>;
 
     fn new() -> Self {
         Self(Mutex::new(Line::default()))
     }
 
-    fn join(&self, access: Access, ticket: impl FnOnce() -> Ticket) -> (bool, Joined<'_>) {
+    unsafe fn join<'a>(
+        &'a self,
+        access: Access,
+        (): &'a (),
+        _only: bool,
+        ticket: impl FnOnce() -> Ticket,
+    ) -> (Entry, Joined<'a>) {
         let mut line = self.0.lock();
+        let first = line.is_empty();
         let overtakes = line.waiting.is_empty() || (access == Access::Shared && mutant("wait_list_reader_overtakes"));
         let granted = overtakes && line.let_in(access);
-        if !granted {
-            line.waiting.push_back((access, ticket()));
-        }
-        (granted, Joined((!mutant("wait_list_joins_one_by_one")).then_some(line)))
+        let entry = match granted {
+            true if first => Entry::First,
+            true => Entry::Together,
+            false => {
+                line.waiting.push_back((access, ticket()));
+                Entry::Waits
+            }
+        };
+        (entry, Joined((!mutant("wait_list_joins_one_by_one")).then_some(line)))
     }
 
-    fn leave(&self, access: Access, granted: &mut VecDeque<Ticket>) {
+    unsafe fn leave(&self, access: Access, (): &(), granted: &mut Granted) -> bool {
         let mut line = self.0.lock();
         match access {
             Access::Exclusive => line.writer = false,
@@ -72,11 +91,21 @@ unsafe impl<G: Gate> ValueLock<G> for WaitList {
         while let Some(&(access, _)) = line.waiting.front()
             && line.let_in(access)
         {
-            granted.extend(line.waiting.pop_front().map(|(_, ticket)| ticket));
+            line.waiting.pop_front().into_iter().for_each(|(_, ticket)| granted.push(ticket));
         }
+        line.is_empty()
     }
 
-    fn visit(&self, each: &mut dyn FnMut(Access, &Ticket)) {
-        self.0.lock().waiting.iter().for_each(|(access, ticket)| each(*access, ticket));
+    unsafe fn behind(&self, access: Access, (): &(), task: TaskRef, visit: &mut dyn FnMut(&Ticket)) {
+        let line = self.0.lock();
+        // All of the line, if the task has been let in.
+        let at = line.waiting.iter().position(|(_, ticket)| ticket.task() == task).map_or(0, |at| at + 1);
+        let mut conflicts = access == Access::Exclusive;
+        for (access, ticket) in line.waiting.iter().skip(at) {
+            conflicts |= *access == Access::Exclusive;
+            if conflicts {
+                visit(ticket);
+            }
+        }
     }
 }

@@ -3,14 +3,15 @@
 use super::pool::pool;
 use crate::LockFree;
 use crate::policy::value_lock::Access;
-use crate::runtime::keys::Keys;
+use crate::runtime::keys::{Keys, Named};
 use crate::sync::{Arc, check, thread};
 
 /// Two tasks that name a key stand in the same line, whoever else lets the key go meanwhile; and the last takes it out of the table.
 fn wishes_that_overlap_share_an_entry(others: usize) {
     let pool = pool::<LockFree>(1, 0);
     let keys = Keys::new(pool.core().clone());
-    let want = |keys: &Arc<Keys<u32, LockFree>>| keys.want(1, Access::Exclusive);
+    let want = |keys: &Arc<Keys<u32, LockFree>>| keys.name(1);
+    let address = |name: &Named<u32, LockFree>| name.want(Access::Exclusive).address();
     let others: Vec<_> = (0..others)
         .map(|_| {
             let keys = keys.clone();
@@ -18,9 +19,9 @@ fn wishes_that_overlap_share_an_entry(others: usize) {
         })
         .collect();
     let (first, second) = (want(&keys), want(&keys));
-    assert_eq!(first.address(), second.address());
+    assert_eq!(address(&first), address(&second));
     drop(first);
-    assert_eq!(second.address(), want(&keys).address());
+    assert_eq!(address(&second), address(&want(&keys)));
     drop(second);
     others.into_iter().for_each(|other| other.join().unwrap());
     assert_eq!(keys.len(), 0);

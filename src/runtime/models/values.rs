@@ -1,7 +1,7 @@
 //! Models of tasks with guarded values, on the whole pool.
 
 use super::pool::pool;
-use crate::sync::{Arc, UnsafeCell, check, thread};
+use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::{FineGrained, GlobalLock, Guarded, Keyed, LockFree, LockPolicy, TaskError, ThreadPool};
 
 /// A number whose every use the model checker sees.
@@ -91,6 +91,25 @@ fn a_key_that_goes_and_comes_back_excludes<P: LockPolicy>(pool: ThreadPool<P>) {
     assert!(keys.is_empty());
 }
 
+/// A worker keeps no task for itself while code of the user runs that waits for what the task does.
+fn a_callback_can_wait_for_the_next_task<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let (begin, done) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
+    let (begins, is_done) = (begin.clone(), done.clone());
+    let mut first = pool.when(&value, move |number| {
+        begins.park();
+        number.add()
+    });
+    first.on_done(move |_| is_done.park());
+    let second = pool.when(&value, move |number| {
+        done.unpark();
+        number.add()
+    });
+    begin.unpark();
+    assert_eq!(second.result().unwrap(), 2);
+    pool.shutdown();
+}
+
 macro_rules! stamp {
     ($($model:ident: $(($size:ident: $workers:literal, $preemptions:literal)),+;)+) => {
         stamp!(@policy global GlobalLock; $($model: $(($size: $workers, $preemptions)),+;)+);
@@ -112,9 +131,23 @@ macro_rules! stamp {
 }
 
 stamp! {
-    two_tasks_with_two_values_in_opposite_order: (one: 1, 2), (two: 2, 1);
     a_cancelled_task_is_passed_over: (one: 1, 2), (two: 2, 1);
     a_panic_gives_the_value_back: (one: 1, 2), (two: 2, 1);
     shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 1);
     a_key_that_goes_and_comes_back_excludes: (one: 1, 2), (two: 2, 1);
+}
+
+/// The lines themselves have models, to higher bounds.
+mod opposite {
+    use super::*;
+    stamp!(@policy global GlobalLock; two_tasks_with_two_values_in_opposite_order: (one: 1, 2), (two: 2, 1););
+    stamp!(@policy fine FineGrained; two_tasks_with_two_values_in_opposite_order: (one: 1, 2), (two: 2, 1););
+    stamp!(@policy lock_free LockFree; two_tasks_with_two_values_in_opposite_order: (one: 1, 1), (two: 2, 0););
+}
+
+/// Where tasks of one value are kept apart by a line.
+mod lines {
+    use super::*;
+    stamp!(@policy fine FineGrained; a_callback_can_wait_for_the_next_task: (two: 2, 1););
+    stamp!(@policy lock_free LockFree; a_callback_can_wait_for_the_next_task: (two: 2, 1););
 }

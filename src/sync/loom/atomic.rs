@@ -153,8 +153,8 @@ macro_rules! atomic {
 }
 
 atomic!(AtomicBool, bool);
-atomic!(AtomicU32, u32, swap, fetch_add, fetch_or, fetch_and);
+atomic!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
 atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or);
-atomic!(AtomicUsize, usize, fetch_max);
+atomic!(AtomicUsize, usize, fetch_sub, fetch_max);
 atomic!(AtomicIsize, isize);
 atomic!(AtomicPtr<T>, *mut T, swap);

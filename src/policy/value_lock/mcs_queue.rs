@@ -1,0 +1,257 @@
+//! A line a value without a mutex: a queue of nodes, each told by the one before it.
+//!
+//! The queue is that of J. Mellor-Crummey, M. Scott, "Algorithms for scalable synchronization on shared-memory multiprocessors", ACM TOCS
+//! 9(1), 1991, section 2.4: a swap of the tail is a place in line. That a task gets into several lines in one step is from L. Cheeseman et
+//! al., "When concurrency matters: behaviour-oriented concurrency", OOPSLA 2023, section 5. Readers are our own: `docs/guarded.md`.
+
+use std::fmt;
+use std::ptr;
+
+use super::{Access, Entry, Granted, Ticket, ValueLock};
+use crate::policy::gate::Gate;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::sync::{Backoff, UnsafeCell, mutant};
+use crate::task::TaskRef;
+
+/// First come, first served; readers that come one after another are let in together, and one that comes after a waiting writer waits
+/// behind it.
+///
+/// To get into one line is one swap, and to let in the next is to look who that is: steps that wait for nobody, but for a task that is
+/// just between the two instructions by which it gets into line behind this one, or, if it names several values, into all its lines.
+#[derive(Debug)]
+pub struct McsQueue {
+    /// The last in line; null if nobody has the value.
+    tail: AtomicPtr<Node>,
+}
+
+/// A task's place in the line for one value. A writer's is the one in its task. A reader's is an allocation of its own, as it stays until
+/// all readers before it have ended; the one in its task then only points there.
+pub struct Node {
+    next: AtomicPtr<Node>,
+    state: AtomicU32,
+    /// The ticket, while it waits.
+    ticket: UnsafeCell<Option<Ticket>>,
+}
+
+// SAFETY: the ticket is put there before the node is linked, and taken by the one that lets it in.
+unsafe impl Sync for Node {}
+
+/// It stands in all the lines of its task.
+const JOINED: u32 = 1 << 0;
+const WRITER: u32 = 1 << 1;
+/// It has been let in. Of readers only.
+const READS: u32 = 1 << 2;
+/// A reader gets into line behind it, which is let in together with it. Of readers only.
+const READER_BEHIND: u32 = 1 << 3;
+/// All who were before it are gone. Of readers only.
+const FIRST: u32 = 1 << 4;
+/// It has ended. Of readers only.
+const ENDED: u32 = 1 << 5;
+
+impl Node {
+    fn is_writer(&self) -> bool {
+        // Relaxed: set before the node was linked.
+        self.state.load(Ordering::Relaxed) & WRITER != 0
+    }
+
+    /// The node behind this one, which is there or just on its way.
+    fn next(&self) -> &Self {
+        let backoff = Backoff::new();
+        loop {
+            // Acquire pairs with the release of the link: the ticket is in place.
+            // SAFETY: whoever is behind stays until this one lets it in.
+            if let Some(next) = unsafe { self.next.load(Ordering::Acquire).as_ref() } {
+                return next;
+            }
+            backoff.snooze();
+        }
+    }
+
+    /// # Safety
+    /// The caller is the one that lets it in.
+    unsafe fn grant(&self, granted: &mut Granted) {
+        // SAFETY: the caller's promise.
+        self.ticket
+            .with_mut(|ticket| unsafe { &mut *ticket }.take())
+            .into_iter()
+            .for_each(|ticket| granted.push(ticket));
+    }
+
+    fn wait_until_joined(&self) {
+        let backoff = Backoff::new();
+        // Acquire: who comes behind it comes behind in all lines.
+        while self.state.load(Ordering::Acquire) & JOINED == 0 && !mutant("mcs_joins_one_by_one") {
+            backoff.snooze();
+        }
+    }
+}
+
+/// Has others wait that get into line behind a task which does not yet stand in all of its lines.
+#[derive(Debug)]
+pub struct Joined<'a>(Option<&'a Node>);
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        if let Some(node) = self.0 {
+            node.state.fetch_or(JOINED, Ordering::Release);
+        }
+    }
+}
+
+impl McsQueue {
+    /// The last step of a reader that has ended and is first: makes the next one first, or lets it in. True if there is none.
+    fn pass_on(&self, mut node: &Node, granted: &mut Granted) -> bool {
+        loop {
+            let next = self.successor(node);
+            // SAFETY: made by `Box::leak` in `join`; it has ended, is first, and nobody is between it and the next any more.
+            drop(unsafe { Box::from_raw(ptr::from_ref(node).cast_mut()) });
+            let Some(next) = next else { return true };
+            if next.is_writer() {
+                // SAFETY: all before it are gone, and this reader was the last to know.
+                unsafe { next.grant(granted) };
+                return false;
+            }
+            // Release: what the readers so far have read is before what the next writer does. Acquire: and here for those to come.
+            if next.state.fetch_or(FIRST, Ordering::AcqRel) & ENDED == 0 {
+                return false;
+            }
+            node = next;
+        }
+    }
+
+    /// Who is behind the first; none, and the value is free, if nobody is.
+    fn successor<'a>(&self, first: &'a Node) -> Option<&'a Node> {
+        if first.next.load(Ordering::Acquire).is_null() {
+            let this = ptr::from_ref(first).cast_mut();
+            // Release pairs with the acquire of the swap in `join`.
+            let freed = self.tail.compare_exchange(this, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+            if freed.is_ok() || mutant("mcs_forgets_who_comes") {
+                return None;
+            }
+        }
+        Some(first.next())
+    }
+
+    /// Lets in a reader that is first, and those right behind it.
+    fn let_read(mut node: &Node, granted: &mut Granted) {
+        let mut bits = READS | FIRST;
+        loop {
+            let before = node.state.fetch_or(bits, Ordering::AcqRel);
+            // SAFETY: the one before it has ended, or has just been let in here.
+            unsafe { node.grant(granted) };
+            if before & READER_BEHIND == 0 {
+                return;
+            }
+            node = node.next();
+            bits = READS;
+        }
+    }
+}
+
+// SAFETY: a writer is let in if the tail was null, or by the one before it, which has ended and was first or a writer. So everybody before it
+// is gone. A reader is let in if the tail was null, or together with the reader before it, or by the writer before it, which has ended.
+// What is behind a node knows of its end by a chain of acquire and release: of `tail`, `next` or `state`.
+unsafe impl<G: Gate> ValueLock<G> for McsQueue {
+    const LINES: bool = true;
+    type Place = Node;
+    type Joined<'a> = Joined<'a>;
+
+    fn new() -> Self {
+        Self { tail: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    unsafe fn join<'a>(
+        &'a self,
+        access: Access,
+        place: &'a Node,
+        only: bool,
+        ticket: impl FnOnce() -> Ticket,
+    ) -> (Entry, Joined<'a>) {
+        let reads = access == Access::Shared;
+        let node = if reads {
+            let node: &Node = Box::leak(Box::default());
+            // Release pairs with the acquire in `behind`; the task itself comes back for it in `leave`.
+            place.next.store(ptr::from_ref(node).cast_mut(), Ordering::Release);
+            node
+        } else {
+            place.state.store(if only { WRITER | JOINED } else { WRITER }, Ordering::Relaxed);
+            place
+        };
+        // A reader has others wait until it knows whether it reads.
+        let joined = Joined((reads || !only).then_some(node));
+        let this = ptr::from_ref(node).cast_mut();
+        // Linearization point of the order in line.
+        // SAFETY: whoever was the last stays until the node behind it, this one, is linked.
+        let before = unsafe { self.tail.swap(this, Ordering::AcqRel).as_ref() };
+        let Some(before) = before else {
+            if reads {
+                // Relaxed: who comes behind looks at it after `JOINED`.
+                node.state.store(READS | FIRST, Ordering::Relaxed);
+            }
+            return (Entry::First, joined);
+        };
+        before.wait_until_joined();
+        let together = reads && !before.is_writer() && {
+            let seen = before.state.fetch_or(READER_BEHIND, Ordering::AcqRel);
+            seen & READS != 0 || mutant("mcs_reads_unasked")
+        };
+        if together {
+            node.state.store(READS, Ordering::Relaxed);
+        } else {
+            // SAFETY: not linked yet.
+            node.ticket.with_mut(|place| unsafe { *place = Some(ticket()) });
+        }
+        let order = if mutant("mcs_links_relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        before.next.store(this, order);
+        (if together { Entry::Together } else { Entry::Waits }, joined)
+    }
+
+    unsafe fn leave(&self, access: Access, place: &Node, granted: &mut Granted) -> bool {
+        if access == Access::Shared {
+            // SAFETY: put there by `join`; this reader has not ended.
+            let node = unsafe { &*place.next.load(Ordering::Relaxed) };
+            let order = if mutant("mcs_reader_ends_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+            let before = node.state.fetch_or(ENDED, order);
+            let first = before & FIRST != 0 || mutant("mcs_reader_leaves_out_of_turn");
+            return first && self.pass_on(node, granted);
+        }
+        let Some(next) = self.successor(place) else { return true };
+        if next.is_writer() {
+            // SAFETY: the one before it has ended.
+            unsafe { next.grant(granted) };
+        } else {
+            Self::let_read(next, granted);
+        }
+        false
+    }
+
+    unsafe fn behind(&self, access: Access, place: &Node, _task: TaskRef, visit: &mut dyn FnMut(&Ticket)) {
+        let mut conflicts = access == Access::Exclusive;
+        let mut node = place.next.load(Ordering::Acquire);
+        // SAFETY: a reader's own node, which stays until it has ended; or null, if its task is just getting into line.
+        if let (Access::Shared, Some(own)) = (access, unsafe { node.as_ref() }) {
+            node = own.next.load(Ordering::Acquire);
+        }
+        // SAFETY: all who are behind wait for this one to end, or are readers whose nodes stay until they are first, which takes that too.
+        while let Some(behind) = unsafe { node.as_ref() } {
+            conflicts |= behind.is_writer();
+            if conflicts {
+                // SAFETY: it waits, so its ticket is not touched meanwhile.
+                behind.ticket.with(|ticket| unsafe { &*ticket }.iter().for_each(&mut *visit));
+            }
+            node = behind.next.load(Ordering::Acquire);
+        }
+    }
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { next: AtomicPtr::new(ptr::null_mut()), state: AtomicU32::new(0), ticket: UnsafeCell::new(None) }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Node")
+    }
+}

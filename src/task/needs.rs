@@ -1,0 +1,137 @@
+//! What a task needs before it may run, kept in its own allocation, and the tickets by which it stands in line for that.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::error::TaskError;
+use super::header::{Header, Identity, Task};
+use super::joinable;
+
+/// What a task needs, and whether it has it. It stays until the task's memory is freed, but lets go of what it owns when it is told that the
+/// closure is gone.
+pub(crate) trait Needs: Send + Sync {
+    /// One more line has let the task in.
+    ///
+    /// # Safety
+    /// `task` is the one that this is part of. The caller gives up a ticket of it.
+    unsafe fn grant(&self, task: TaskRef);
+    /// Visits the tasks that can't start before `task`, which this is part of, has ended.
+    fn behind(&self, task: TaskRef, visit: &mut dyn FnMut(TaskRef));
+    /// The closure has run. Nobody can see the result yet.
+    fn ran(&self);
+    /// The closure has been dropped unrun.
+    fn dropped(&self);
+    /// Code of the user's is about to be called, before the one that runs the task goes on.
+    fn before_user_code(&self);
+}
+
+/// Nothing.
+impl Needs for () {
+    unsafe fn grant(&self, _task: TaskRef) {}
+    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
+    #[inline]
+    fn ran(&self) {}
+    #[inline]
+    fn dropped(&self) {}
+    #[inline]
+    fn before_user_code(&self) {}
+}
+
+/// Tells tasks apart that stand in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TaskRef(NonNull<Header>);
+
+// SAFETY: it is only followed by promise, and what it leads to can be used from any thread.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// None for null.
+    pub(crate) fn of(task: Identity) -> Option<Self> {
+        NonNull::new(task.cast_mut()).map(|task| Self(task.cast()))
+    }
+
+    pub(crate) fn identity(self) -> Identity {
+        self.0.as_ptr().cast_const().cast()
+    }
+
+    /// # Safety
+    /// It is a task with a handle, alive for `'a`.
+    pub(crate) unsafe fn needs<'a>(self) -> &'a dyn Needs {
+        // SAFETY: the caller's promise.
+        unsafe { joinable::needs_of(self.0) }
+    }
+
+    /// The number of its pool.
+    ///
+    /// # Safety
+    /// As for `needs`.
+    pub(crate) unsafe fn pool(self) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { joinable::pool_of(self.0) }
+    }
+
+    /// # Safety
+    /// From [`Task::into_ref`], and turned back once.
+    pub(crate) unsafe fn into_task(self) -> Task {
+        // SAFETY: the caller's promise.
+        unsafe { Task::from_header(self.0) }
+    }
+}
+
+impl Task {
+    /// The executor's reference goes with the pointer.
+    pub(crate) fn into_ref(self) -> TaskRef {
+        TaskRef(self.into_link().cast())
+    }
+
+    /// From now on a waiter may run it.
+    pub(crate) fn let_go(&self) {
+        if let Some(state) = self.state() {
+            // SAFETY: the executor's reference keeps the task alive.
+            unsafe { state.as_ref() }.let_go();
+        }
+    }
+}
+
+/// A task's place in the line for one value, owned by the line until the task is let in.
+///
+/// It can't be cloned, so a line can't let a task in twice. Dropping it cancels the task: its closure is dropped and its handle ends
+/// with [`TaskError::Cancelled`]; its memory is not freed.
+pub struct Ticket(TaskRef);
+
+impl Ticket {
+    /// # Safety
+    /// The task stays alive until each of its tickets has been granted.
+    pub(crate) unsafe fn of(task: TaskRef) -> Self {
+        Self(task)
+    }
+
+    /// Whose it is.
+    pub fn task(&self) -> TaskRef {
+        self.0
+    }
+
+    pub(crate) fn grant(self) {
+        let task = ManuallyDrop::new(self).0;
+        // SAFETY: it has not been granted until now.
+        let needs = unsafe { task.needs() };
+        // SAFETY: the task's own, and the ticket goes.
+        unsafe { needs.grant(task) };
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // SAFETY: as it will never be granted, the task stays alive.
+        unsafe { joinable::cancel(self.0.0, TaskError::Cancelled) };
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket")
+    }
+}
