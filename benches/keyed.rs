@@ -110,10 +110,23 @@ fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
 
 fn keyed<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
     let keys: Keyed<usize, P> = pool(workers).keyed();
-    load.run(order, |key, job| drop(keys.submit(key, || job.run())))
+    load.run(order, |key, job| keys.spawn(key, || job.run()).expect("it runs"))
 }
 
 fn values<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+    let pool = pool::<P>(workers);
+    let values: Vec<Guarded<u64, P>> = (0..load.keys).map(|_| pool.guarded(0)).collect();
+    load.run(order, |key, job| {
+        pool.spawn_when(&values[key], |value| {
+            *value += 1;
+            job.run();
+        })
+        .expect("it runs");
+    })
+}
+
+/// Each task has a handle, which nobody else here gives, and which is dropped at once.
+fn handles<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
     let pool = pool::<P>(workers);
     let values: Vec<Guarded<u64, P>> = (0..load.keys).map(|_| pool.guarded(0)).collect();
     load.run(order, |key, job| {
@@ -132,11 +145,12 @@ fn two_values<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) ->
     let mut at = 0;
     load.run(order, |key, job| {
         at = (at + 1) % others.len();
-        drop(pool.when((&values[key], &others[at]), |(value, other)| {
+        pool.spawn_when((&values[key], &others[at]), |(value, other)| {
             *value += 1;
             *other += 1;
             job.run();
-        }));
+        })
+        .expect("it runs");
     })
 }
 
@@ -210,11 +224,13 @@ fn tokio_actors(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
     })
 }
 
-const ROWS: [(&str, Run); 9] = [
+const ROWS: [(&str, Run); 11] = [
     ("lock-free, keys", keyed::<LockFree>),
     ("fine, keys", keyed::<FineGrained>),
     ("lock-free, value", values::<LockFree>),
     ("fine, value", values::<FineGrained>),
+    ("lock-free, value, handles", handles::<LockFree>),
+    ("fine, value, handles", handles::<FineGrained>),
     ("lock-free, two values", two_values::<LockFree>),
     ("fine, two values", two_values::<FineGrained>),
     ("a channel a shard", shard_channels),

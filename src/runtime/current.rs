@@ -42,11 +42,10 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Whether its task is one with a handle, and of the pool whose worker this is.
+    /// Whether its task needs something of the pool whose worker this is.
     pub(crate) fn runs_own_task(&self) -> bool {
-        let task = TaskRef::of(self.task.get()).filter(|_| self.worker.is_some() && !self.state.get().is_null());
-        // SAFETY: it runs, so it is alive.
-        task.is_some_and(|task| unsafe { task.pool() } == self.pool)
+        // SAFETY: the task of a frame runs, so it is alive, but for a detached one without needs, which does not ask.
+        TaskRef::of(self.task.get()).is_some_and(|task| unsafe { task.needs() }.pool() == self.pool)
     }
 }
 

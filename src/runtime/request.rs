@@ -23,6 +23,7 @@ pub(crate) struct Request<P, W> {
     wants: UnsafeCell<ManuallyDrop<W>>,
     /// How many of the values it still waits for, one more while it is getting into line, and [`GIVEN_UP`].
     pending: AtomicU32,
+    pool: u32,
     policy: PhantomData<fn() -> P>,
 }
 
@@ -42,13 +43,13 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         // SAFETY: the submitter is here.
         let is_of_pool = |want: &Want<P>| unsafe { want.thing() }.core().id == pool;
         assert!(wants.all().iter().all(is_of_pool), "{FOREIGN}: submit the task to that pool");
-        distinct.then(|| Self::of(wants))
+        distinct.then(|| Self::of(wants, pool))
     }
 
-    fn of(wants: W) -> Self {
+    fn of(wants: W, pool: u32) -> Self {
         let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < GIVEN_UP);
         let pending = AtomicU32::new(pending.expect("fewer than 2^31 values"));
-        Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, policy: PhantomData }
+        Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, policy: PhantomData }
     }
 
     /// # Safety
@@ -179,20 +180,24 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
 }
 
 impl<P: LockPolicy> Request<P, One<P>> {
-    pub(crate) fn one(want: One<P>) -> Self {
-        Self::of(want)
+    pub(crate) fn one(want: One<P>, pool: u32) -> Self {
+        Self::of(want, pool)
     }
 }
 
 impl<P: LockPolicy> Request<P, Many<P>> {
     /// What is named more than once is wanted once, exclusively if once so.
-    pub(crate) fn merged(mut wants: Many<P>) -> Self {
+    pub(crate) fn merged(mut wants: Many<P>, pool: u32) -> Self {
         wants::merge(&mut wants);
-        Self::of(wants)
+        Self::of(wants, pool)
     }
 }
 
 impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
+    fn pool(&self) -> u32 {
+        self.pool
+    }
+
     unsafe fn grant(&self, task: TaskRef) {
         // SAFETY: who has a ticket wants something, and this one is not counted yet.
         let want = unsafe { &self.wants()[0] };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
+use super::error::Refused;
 use super::{Context, TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, Covered, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
@@ -237,21 +238,54 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: for<'a> FnOnce(Lent<'a, P, V>) -> T + Send + 'static,
     {
         let core = self.core();
-        let mut wants = V::Wants::default();
-        let places = values.want(&mut wants);
-        let Some(request) = Request::new(wants, core.id) else {
+        match ask(core.id, &values) {
+            Some((request, places)) => submit(core, request, places, f),
+            None => {
+                task::drop_quietly(f);
+                TaskHandle::new(task::refused(core.id, TaskError::Aliased))
+            }
+        }
+    }
+
+    /// As [`when`](Self::when), with nobody to hear of the end. A panic goes to the pool's panic handler.
+    ///
+    /// # Errors
+    /// [`TaskError::Refused`] once the pool is shutting down, and [`TaskError::Aliased`] if a value is named twice; `f` has been dropped.
+    ///
+    /// # Panics
+    /// If a value is of another pool.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let log = pool.guarded(Vec::new());
+    /// pool.spawn_when(&log, |log| log.push("began"))?;
+    /// pool.spawn_when(&log, |log| log.push("ended"))?;
+    /// assert_eq!(pool.when(&log, |log| log.join(" ")).result()?, "began ended");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spawn_when<V, F>(&self, values: V, f: F) -> Result<(), TaskError>
+    where
+        V: Values<P>,
+        F: for<'a> FnOnce(Lent<'a, P, V>) + Send + 'static,
+    {
+        let core = self.core();
+        let Some((request, places)) = ask(core.id, &values) else {
             task::drop_quietly(f);
-            return TaskHandle::new(task::refused(core.id, TaskError::Aliased));
+            return Err(TaskError::Aliased);
         };
-        let handle = queue(core, request, places, f);
-        // Until here they were the task's only reference.
-        drop(values);
-        handle
+        spawn(core, request, places, f).map_err(|Refused| TaskError::Refused)
     }
 }
 
-/// Has `f` run once the request has all that it wants. The caller has a reference to each.
-pub(super) fn queue<P, W, L, T, F>(core: &Arc<Core<P>>, request: Request<P, W>, places: L, f: F) -> TaskHandle<T>
+/// What to ask for, and where it is; none if a value is named twice. It is `values` that keep it alive until the task stands in line.
+fn ask<P: LockPolicy, V: Values<P>>(pool: u32, values: &V) -> Option<(Request<P, V::Wants>, V::Places)> {
+    let mut wants = V::Wants::default();
+    let places = values.want(&mut wants);
+    Some((Request::new(wants, pool)?, places))
+}
+
+/// Has `f` run once the request has all that it wants. The caller has a reference to each of these.
+pub(super) fn submit<P, W, L, T, F>(core: &Arc<Core<P>>, request: Request<P, W>, places: L, f: F) -> TaskHandle<T>
 where
     P: LockPolicy,
     W: Wants<P>,
@@ -259,12 +293,38 @@ where
     T: Send + 'static,
     F: for<'a> FnOnce(L::Lent<'a>) -> T + Send + 'static,
 {
-    let pool = core.id;
     if core.is_draining() {
         task::drop_quietly(f);
-        return TaskHandle::new(task::refused(pool, TaskError::Refused));
+        return TaskHandle::new(task::refused(core.id, TaskError::Refused));
     }
-    let run = move || {
+    let queue = |request: &Request<P, W>, task| request.queue(core, task);
+    TaskHandle::new(task::needing(core.id, request, lend(places, f), queue))
+}
+
+/// As `submit`, without a handle.
+pub(super) fn spawn<P, W, L, F>(core: &Arc<Core<P>>, request: Request<P, W>, places: L, f: F) -> Result<(), Refused>
+where
+    P: LockPolicy,
+    W: Wants<P>,
+    L: sealed::Places,
+    F: for<'a> FnOnce(L::Lent<'a>) + Send + 'static,
+{
+    if core.is_draining() {
+        task::drop_quietly(f);
+        return Err(Refused);
+    }
+    task::detached_needing(request, lend(places, f), |request, task| request.queue(core, task));
+    Ok(())
+}
+
+/// The closure of a task that is run once it has the values.
+fn lend<L, T, F>(places: L, f: F) -> impl FnOnce() -> T + Send + 'static
+where
+    L: sealed::Places,
+    T: 'static,
+    F: for<'a> FnOnce(L::Lent<'a>) -> T + Send + 'static,
+{
+    move || {
         current::frames(|mut frames| {
             let frame = frames.next().filter(|frame| frame.runs_own_task());
             let frame =
@@ -274,8 +334,7 @@ where
             // what it returns can't contain the references, as it is the same type for every lifetime.
             f(unsafe { places.lend() })
         })
-    };
-    TaskHandle::new(task::needing(pool, request, run, |request, task| request.queue(core, task)))
+    }
 }
 
 /// What a task can name in [`ThreadPool::when`]: `&`[`Guarded`], [`Shared`], tuples of up to eight, slices and `Vec`s of them.

@@ -4,12 +4,11 @@ use std::fmt;
 use std::hash::Hash;
 
 use super::guarded::{self, Guarded};
-use super::{TaskHandle, ThreadPool};
+use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::keys::{Keys, Named};
 use crate::runtime::request::Request;
-use crate::runtime::wants::Wants;
 use crate::sync::Arc;
 use crate::task;
 
@@ -74,7 +73,18 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         let (names, accesses): (Vec<_>, Vec<_>) =
             keys.into_iter().map(|(key, access)| (self.name(key), access)).unzip();
         let wants = names.iter().zip(accesses).filter_map(|(name, access)| Some(name.as_ref()?.want(access)));
-        self.queue(Request::merged(wants.collect()), f)
+        let core = self.pool.core();
+        guarded::submit(core, Request::merged(wants.collect(), core.id), (), |()| f())
+    }
+
+    /// As [`submit`](Self::submit), with nobody to hear of the end. A panic goes to the pool's panic handler.
+    ///
+    /// # Errors
+    /// [`Refused`] once the pool is shutting down; `f` has been dropped.
+    pub fn spawn(&self, key: K, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        let (name, core) = (self.name(key), self.pool.core());
+        let want = name.as_ref().map(|name| name.want(Access::Exclusive));
+        guarded::spawn(core, Request::one(want, core.id), (), |()| f())
     }
 
     fn submit_one<T: Send + 'static>(
@@ -83,9 +93,9 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         access: Access,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let name = self.name(key);
+        let (name, core) = (self.name(key), self.pool.core());
         let want = name.as_ref().map(|name| name.want(access));
-        self.queue(Request::one(want), f)
+        guarded::submit(core, Request::one(want, core.id), (), |()| f())
     }
 
     /// None if the gate covers all keys.
@@ -95,14 +105,6 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
             return None;
         }
         Some(self.keys.name(key))
-    }
-
-    fn queue<W: Wants<P>, T: Send + 'static>(
-        &self,
-        request: Request<P, W>,
-        f: impl FnOnce() -> T + Send + 'static,
-    ) -> TaskHandle<T> {
-        guarded::queue(self.pool.core(), request, (), move |()| f())
     }
 
     /// How many keys tasks name at the moment; a task that has just ended may still count. Always none under a policy whose gate
@@ -142,6 +144,15 @@ impl<P: LockPolicy> Strand<P> {
     /// Has `f` run by a worker once all tasks that were submitted before have ended. As [`Keyed::submit`] with one key.
     pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
         self.pool.when(&self.turn, move |()| f())
+    }
+
+    /// As [`submit`](Self::submit), with nobody to hear of the end. A panic goes to the pool's panic handler.
+    ///
+    /// # Errors
+    /// [`Refused`] once the pool is shutting down; `f` has been dropped.
+    pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        // Not refused as an alias: it is one value.
+        self.pool.spawn_when(&self.turn, move |()| f()).map_err(|_| Refused)
     }
 }
 

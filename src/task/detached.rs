@@ -1,33 +1,41 @@
-//! A fire-and-forget task: header and closure, nothing else.
+//! A fire-and-forget task: header and closure, and what it needs before it may run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::error::TaskError;
 use super::header::{Header, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 use super::memory;
+use super::needs::Needs;
 use super::tally::Tally;
 
 #[repr(C)]
-struct Detached<F> {
+struct Detached<F, N> {
     header: Header,
+    needs: N,
     closure: F,
 }
 
-impl<F: FnOnce() + Send + 'static> Detached<F> {
-    const VTABLE: VTable = VTable { run: Self::run, discard: Self::discard, join: None };
+impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
+    const VTABLE: VTable = VTable { run: Self::run, discard: Self::discard, needs: Self::needs, join: None };
+    /// Whether the memory has to stay until the closure is gone.
+    const STAYS: bool = size_of::<N>() > 0;
 
     /// # Safety
-    /// `header` is that of a `Detached<F>`, and the caller gives up its reference.
+    /// `header` is that of a `Detached<F, N>`, and the caller gives up its reference.
     unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
-        let task = header.cast::<Self>();
-        // SAFETY: made in `detached` with this `F`; the only reference, and the closure is not read again.
-        let Self { closure, .. } = unsafe { task.read() };
-        // SAFETY: as above, and moved out. Freed before it runs, so that what it spawns finds warm memory.
-        unsafe { memory::release(task) };
-        tally.begins();
-        let ran = catch_unwind(AssertUnwindSafe(closure));
+        // SAFETY: the caller's promise.
+        let ran = unsafe {
+            Self::end(
+                header,
+                |closure| {
+                    tally.begins();
+                    catch_unwind(AssertUnwindSafe(closure))
+                },
+                N::ran,
+            )
+        };
         tally.ended(ran.is_err());
         match ran {
             Ok(()) => Ran::Done,
@@ -38,18 +46,62 @@ impl<F: FnOnce() + Send + 'static> Detached<F> {
     /// # Safety
     /// As for `run`.
     unsafe fn discard(header: NonNull<Header>, _why: TaskError) -> bool {
-        let task = header.cast::<Self>();
-        // SAFETY: as in `run`.
-        let Self { closure, .. } = unsafe { task.read() };
-        // SAFETY: as in `run`.
-        unsafe { memory::release(task) };
-        drop_quietly(closure);
+        // SAFETY: the caller's promise.
+        unsafe { Self::end(header, drop_quietly, N::dropped) };
         true
+    }
+
+    /// # Safety
+    /// As for `run`.
+    unsafe fn end<R>(header: NonNull<Header>, use_up: impl FnOnce(F) -> R, told: impl FnOnce(&N)) -> R {
+        let task = header.cast::<Self>();
+        // SAFETY: made in `detached` with these types; the only reference, and the closure is not read again.
+        let closure = unsafe { ptr::read(&raw const (*task.as_ptr()).closure) };
+        if !Self::STAYS {
+            // SAFETY: as above, and moved out. Freed before it runs, so that what it spawns finds warm memory.
+            unsafe { memory::release(task) };
+            return use_up(closure);
+        }
+        let result = use_up(closure);
+        // SAFETY: part of the task, which is here until it is freed below.
+        let needs = unsafe { &raw const (*task.as_ptr()).needs };
+        // SAFETY: as above.
+        told(unsafe { &*needs });
+        // SAFETY: told for the last time.
+        let needs = unsafe { ptr::read(needs) };
+        // SAFETY: moved out.
+        unsafe { memory::release(task) };
+        drop(needs);
+        result
+    }
+
+    /// # Safety
+    /// `header` is that of a live `Detached<F, N>`.
+    unsafe fn needs(header: NonNull<Header>) -> NonNull<dyn Needs> {
+        // SAFETY: the caller's promise.
+        let needs: &dyn Needs = unsafe { &(*header.cast::<Self>().as_ptr()).needs };
+        needs.into()
     }
 }
 
 pub(crate) fn detached<F: FnOnce() + Send + 'static>(closure: F) -> Task {
-    let header = memory::allocate(Detached { header: Header::new(&Detached::<F>::VTABLE), closure }).cast();
+    let header = memory::allocate(Detached { header: Header::new(&Detached::<F, ()>::VTABLE), needs: (), closure });
     // SAFETY: just made; this is its one reference.
-    unsafe { Task::from_header(header) }
+    unsafe { Task::from_header(header.cast()) }
+}
+
+/// A task that must not run before it has what it needs: `queue` gets it, and queues it to run when that is so. The needs stay until the task
+/// has been handed on.
+pub(crate) fn detached_needing<F, N>(needs: N, closure: F, queue: impl FnOnce(&N, Task))
+where
+    F: FnOnce() + Send + 'static,
+    N: Needs + 'static,
+{
+    let header = memory::allocate(Detached { header: Header::new(&Detached::<F, N>::VTABLE), needs, closure });
+    // SAFETY: just made; this is its one reference.
+    let task = unsafe { Task::from_header(header.cast()) };
+    // SAFETY: the task is `queue`'s, which owns it.
+    let needs = unsafe { &raw const (*header.as_ptr()).needs };
+    // SAFETY: as above.
+    queue(unsafe { &*needs }, task);
 }

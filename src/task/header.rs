@@ -22,6 +22,8 @@ pub(crate) struct Header {
 pub(super) struct VTable {
     pub(super) run: unsafe fn(NonNull<Header>, &Tally) -> Ran,
     pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> bool,
+    /// What the task needs before it may run.
+    pub(super) needs: unsafe fn(NonNull<Header>) -> NonNull<dyn Needs>,
     /// What a handle can do; none for a detached task.
     pub(super) join: Option<&'static JoinVTable>,
 }
@@ -29,8 +31,6 @@ pub(super) struct VTable {
 /// What a task with a handle can do without anybody knowing the type of its closure. No entry touches the executor's reference.
 #[derive(Debug)]
 pub(super) struct JoinVTable {
-    /// What the task needs before it may run.
-    pub(super) needs: unsafe fn(NonNull<Header>) -> NonNull<dyn Needs>,
     /// Runs the closure after a claim to run.
     pub(super) run_claimed: unsafe fn(NonNull<Header>, &Tally),
     /// Drops the closure after a claim to cancel, and publishes the error.

@@ -61,24 +61,6 @@ unsafe fn join_vtable(header: NonNull<Header>) -> &'static JoinVTable {
     unsafe { header.as_ref() }.vtable().join.expect("a task with a handle")
 }
 
-/// # Safety
-/// `header` is that of a live task with a handle.
-pub(super) unsafe fn pool_of(header: NonNull<Header>) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe { header.cast::<JoinHead>().as_ref() }.pool
-}
-
-/// # Safety
-/// `header` is that of a task with a handle, alive for `'a`.
-pub(super) unsafe fn needs_of<'a>(header: NonNull<Header>) -> &'a dyn Needs {
-    // SAFETY: the caller's promise.
-    let needs = unsafe { join_vtable(header) }.needs;
-    // SAFETY: the entry belongs to this task.
-    let needs = unsafe { needs(header) };
-    // SAFETY: part of the task.
-    unsafe { needs.as_ref() }
-}
-
 /// Ends a task as cancelled if it is still queued.
 ///
 /// # Safety
@@ -116,9 +98,9 @@ where
     T: Send + 'static,
     N: Needs + 'static,
 {
-    const VTABLE: VTable = VTable { run: Self::run, discard: Self::discard, join: Some(&Self::JOIN) };
+    const VTABLE: VTable =
+        VTable { run: Self::run, discard: Self::discard, needs: Self::needs, join: Some(&Self::JOIN) };
     const JOIN: JoinVTable = JoinVTable {
-        needs: Self::needs,
         run_claimed: Self::run_claimed,
         cancel_claimed: Self::cancel_claimed,
         output: Self::output,

@@ -17,7 +17,7 @@ pub(crate) mod state;
 mod tally;
 mod waiters;
 
-pub(crate) use detached::detached;
+pub(crate) use detached::{detached, detached_needing};
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub use header::Task;
 pub(crate) use header::{Identity, Ran};

@@ -11,6 +11,8 @@ use super::joinable;
 /// What a task needs, and whether it has it. It stays until the task's memory is freed, but lets go of what it owns when it is told that the
 /// closure is gone.
 pub(crate) trait Needs: Send + Sync {
+    /// The number of the pool that is to run the task.
+    fn pool(&self) -> u32;
     /// One more line has let the task in.
     ///
     /// # Safety
@@ -26,8 +28,11 @@ pub(crate) trait Needs: Send + Sync {
     fn before_user_code(&self);
 }
 
-/// Nothing.
+/// Nothing; in any pool.
 impl Needs for () {
+    fn pool(&self) -> u32 {
+        0
+    }
     unsafe fn grant(&self, _task: TaskRef) {}
     fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
     #[inline]
@@ -58,19 +63,26 @@ impl TaskRef {
     }
 
     /// # Safety
-    /// It is a task with a handle, alive for `'a`.
+    /// The task is alive for `'a`.
     pub(crate) unsafe fn needs<'a>(self) -> &'a dyn Needs {
         // SAFETY: the caller's promise.
-        unsafe { joinable::needs_of(self.0) }
+        let needs = unsafe { self.0.as_ref() }.vtable().needs;
+        // SAFETY: the entry belongs to this task.
+        let needs = unsafe { needs(self.0) };
+        // SAFETY: part of the task.
+        unsafe { needs.as_ref() }
     }
 
-    /// The number of its pool.
+    /// Ends it as cancelled, if it has a handle.
     ///
     /// # Safety
     /// As for `needs`.
-    pub(crate) unsafe fn pool(self) -> u32 {
+    unsafe fn cancel(self) {
         // SAFETY: the caller's promise.
-        unsafe { joinable::pool_of(self.0) }
+        if unsafe { self.0.as_ref() }.vtable().join.is_some() {
+            // SAFETY: as above.
+            unsafe { joinable::cancel(self.0, TaskError::Cancelled) };
+        }
     }
 
     /// # Safety
@@ -126,7 +138,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         // SAFETY: as it will never be granted, the task stays alive.
-        unsafe { joinable::cancel(self.0.0, TaskError::Cancelled) };
+        unsafe { self.0.cancel() };
     }
 }
 

@@ -30,6 +30,10 @@ struct Share(UnsafeCell<ManuallyDrop<Arc<Turn>>>);
 unsafe impl Sync for Share {}
 
 impl Needs for Share {
+    fn pool(&self) -> u32 {
+        1
+    }
+
     unsafe fn grant(&self, _task: TaskRef) {
         // Its own, as the player may go on before this call returns.
         let turn = self.0.with(|turn| {
