@@ -13,7 +13,7 @@ use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, MODEL, Mutex, mutant};
-use crate::task::drop_quietly;
+use crate::task::{drop_quietly, memory};
 
 /// Parts of a table, each behind its own mutex, which is held for one look-up. A power of two.
 const PARTS: u64 = if MODEL { 1 } else { 64 };
@@ -22,8 +22,14 @@ const KEEPS: usize = 64;
 
 type Part<K, P> = CachePadded<Mutex<Table<K, P>>>;
 
-/// Entries, each from `Box::leak`. Not dropped with entries in it, as each refers to it.
-struct Table<K, P: LockPolicy>(HashTable<NonNull<Entry<K, P>>>);
+/// Part of the table.
+struct Table<K, P: LockPolicy> {
+    /// Each in a block of its own.
+    entries: HashTable<NonNull<Entry<K, P>>>,
+    /// What keeps the whole table as long as there are entries: from the first of them until none is left after `close`.
+    anchor: Option<Arc<Keys<K, P>>>,
+    closed: bool,
+}
 
 /// The keys in use. An entry is made by the first task that names its key, and goes with the last.
 pub(crate) struct Keys<K, P: LockPolicy> {
@@ -40,8 +46,14 @@ struct Entry<K, P: LockPolicy> {
     /// References: of its line, if somebody is in it, and of those who submit. Comes from nothing and goes to nothing under the mutex of its
     /// part only.
     references: AtomicU64,
-    table: Arc<Keys<K, P>>,
+    /// Kept by the part's anchor.
+    table: NonNull<Keys<K, P>>,
 }
+
+// SAFETY: `table` is that of a `Keys`, which is used from all threads.
+unsafe impl<K: Send + Sync, P: LockPolicy> Send for Entry<K, P> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync, P: LockPolicy> Sync for Entry<K, P> {}
 
 impl<K, P> Keys<K, P>
 where
@@ -61,7 +73,7 @@ where
         let at = |entry: &NonNull<Entry<K, P>>| unsafe { entry.as_ref() }.hash;
         // SAFETY: as above.
         let is = |entry: &NonNull<Entry<K, P>>| at(entry) == hash && unsafe { entry.as_ref() }.key == key;
-        let found = part.0.find(hash, is).copied();
+        let found = part.entries.find(hash, is).copied();
         let (entry, unused) = match found {
             Some(entry) => {
                 let named = Named(entry);
@@ -71,9 +83,9 @@ where
             }
             None => {
                 let (lock, references) = (P::Lock::new(), AtomicU64::new(1));
-                let entry =
-                    NonNull::from(Box::leak(Box::new(Entry { key, hash, lock, references, table: self.clone() })));
-                part.0.insert_unique(hash, entry, at);
+                let table = NonNull::from(&**part.anchor.get_or_insert_with(|| self.clone()));
+                let entry = memory::allocate(Entry { key, hash, lock, references, table });
+                part.entries.insert_unique(hash, entry, at);
                 (Named(entry), None)
             }
         };
@@ -84,11 +96,24 @@ where
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.lock().0.len()).sum()
+        self.parts.iter().map(|part| part.lock().entries.len()).sum()
     }
 }
 
 impl<K, P: LockPolicy> Keys<K, P> {
+    /// Nobody will name a key any more.
+    pub(crate) fn close(&self) {
+        for part in &self.parts {
+            let mut part = part.lock();
+            part.closed = true;
+            let empty = part.entries.is_empty();
+            let anchor = part.anchor.take_if(|_| empty);
+            drop(part);
+            // Not the last: the caller has one.
+            drop(anchor);
+        }
+    }
+
     fn part(&self, hash: u64) -> &Part<K, P> {
         // Not the bits that the part itself looks at: its places by the lowest, its tags by the highest seven.
         &self.parts[(hash >> 40 & (PARTS - 1)) as usize]
@@ -131,21 +156,28 @@ impl<K: Send + Sync, P: LockPolicy> Entry<K, P> {
         if entry.references.fetch_update(Ordering::Release, Ordering::Relaxed, one_less).is_ok() {
             return;
         }
-        // Perhaps the last: nobody can come to this entry while the part is locked.
-        let table = entry.table.clone();
         let hash = entry.hash;
+        // SAFETY: kept by the part's anchor, as this entry is in it.
+        let table = unsafe { entry.table.as_ref() };
+        // Perhaps the last: nobody can come to this entry while the part is locked.
         let mut part = table.part(hash).lock();
         let last = entry.references.fetch_sub(1, Ordering::AcqRel) == 1 || mutant("keys_remove_used");
         if !last {
             return;
         }
-        let place = part.0.find_entry(hash, |entry| *entry == this);
+        let place = part.entries.find_entry(hash, |entry| *entry == this);
         drop(place.map(|place| place.remove()));
-        let room = (part.0.is_empty() && part.0.capacity() > KEEPS).then(|| std::mem::take(&mut part.0));
+        let empty = part.entries.is_empty();
+        let room = (empty && part.entries.capacity() > KEEPS).then(|| std::mem::take(&mut part.entries));
+        let over = empty && part.closed;
+        let anchor = part.anchor.take_if(|_| over);
         drop(part);
-        drop(room);
-        // SAFETY: from `Box::leak` in `name`; nobody has a reference, and nobody can find it any more.
-        drop_quietly(unsafe { Box::from_raw(this.as_ptr()) });
+        // SAFETY: nobody has a reference to the entry, and nobody can find it any more.
+        let entry = unsafe { this.read() };
+        // SAFETY: from `allocate` in `name`, and moved out.
+        unsafe { memory::release(this) };
+        drop_quietly(entry);
+        drop((room, anchor));
     }
 }
 
@@ -159,7 +191,8 @@ where
     }
 
     fn core(&self) -> &Arc<Core<P>> {
-        &self.table.core
+        // SAFETY: kept by the part's anchor, as this entry is in it.
+        &unsafe { self.table.as_ref() }.core
     }
 
     fn retain(&self) {
@@ -179,7 +212,7 @@ where
 
 impl<K, P: LockPolicy> Default for Table<K, P> {
     fn default() -> Self {
-        Self(HashTable::new())
+        Self { entries: HashTable::new(), anchor: None, closed: false }
     }
 }
 

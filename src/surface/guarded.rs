@@ -277,8 +277,10 @@ impl<P: LockPolicy> ThreadPool<P> {
     }
 }
 
+type Asked<P, V> = (Request<P, <V as sealed::Want<P>>::Wants>, <V as sealed::Want<P>>::Places);
+
 /// What to ask for, and where it is; none if a value is named twice. It is `values` that keep it alive until the task stands in line.
-fn ask<P: LockPolicy, V: Values<P>>(pool: u32, values: &V) -> Option<(Request<P, V::Wants>, V::Places)> {
+fn ask<P: LockPolicy, V: Values<P>>(pool: u32, values: &V) -> Option<Asked<P, V>> {
     let mut wants = V::Wants::default();
     let places = values.want(&mut wants);
     Some((Request::new(wants, pool)?, places))

@@ -45,8 +45,17 @@ use crate::task;
 #[doc(alias = "striped")]
 #[doc(alias = "partition")]
 pub struct Keyed<K: Hash + Eq + Send + Sync + 'static, P: LockPolicy = LockFree> {
-    keys: Arc<Keys<K, P>>,
+    keys: Arc<Handles<K, P>>,
     pool: ThreadPool<P>,
+}
+
+/// What the handles share; the table itself stays until the last of its tasks has ended.
+struct Handles<K: Hash + Eq + Send + Sync + 'static, P: LockPolicy>(Arc<Keys<K, P>>);
+
+impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Drop for Handles<K, P> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
@@ -104,13 +113,13 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
             task::drop_quietly(key);
             return None;
         }
-        Some(self.keys.name(key))
+        Some(self.keys.0.name(key))
     }
 
     /// How many keys tasks name at the moment; a task that has just ended may still count. Always none under a policy whose gate
     /// covers every value, like [`GlobalLock`](crate::GlobalLock).
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.0.len()
     }
 
     /// Whether no task names a key at the moment, as [`len`](Self::len) counts them.
@@ -159,7 +168,7 @@ impl<P: LockPolicy> Strand<P> {
 impl<P: LockPolicy> ThreadPool<P> {
     /// Tasks by key, of a space of keys of its own.
     pub fn keyed<K: Hash + Eq + Send + Sync + 'static>(&self) -> Keyed<K, P> {
-        Keyed { keys: Keys::new(self.core().clone()), pool: self.clone() }
+        Keyed { keys: Arc::new(Handles(Keys::new(self.core().clone()))), pool: self.clone() }
     }
 
     /// Tasks that run one after another.

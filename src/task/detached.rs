@@ -1,7 +1,7 @@
 //! A fire-and-forget task: header and closure, and what it needs before it may run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use super::error::TaskError;
 use super::header::{Header, Ran, Task, VTable};
@@ -25,17 +25,12 @@ impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
     /// # Safety
     /// `header` is that of a `Detached<F, N>`, and the caller gives up its reference.
     unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
-        // SAFETY: the caller's promise.
-        let ran = unsafe {
-            Self::end(
-                header,
-                |closure| {
-                    tally.begins();
-                    catch_unwind(AssertUnwindSafe(closure))
-                },
-                N::ran,
-            )
+        let call = |closure| {
+            tally.begins();
+            catch_unwind(AssertUnwindSafe::<F>(closure))
         };
+        // SAFETY: the caller's promise.
+        let ran = unsafe { Self::end(header, call, N::ran) };
         tally.ended(ran.is_err());
         match ran {
             Ok(()) => Ran::Done,
@@ -53,22 +48,24 @@ impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
 
     /// # Safety
     /// As for `run`.
-    unsafe fn end<R>(header: NonNull<Header>, use_up: impl FnOnce(F) -> R, told: impl FnOnce(&N)) -> R {
+    unsafe fn end<R>(header: NonNull<Header>, use_up: impl FnOnce(F) -> R, tell: impl FnOnce(&N)) -> R {
         let task = header.cast::<Self>();
-        // SAFETY: made in `detached` with these types; the only reference, and the closure is not read again.
-        let closure = unsafe { ptr::read(&raw const (*task.as_ptr()).closure) };
+        // SAFETY: made in `detached` with these types, and the only reference.
+        let closure = unsafe { &raw const (*task.as_ptr()).closure };
+        // SAFETY: not read again.
+        let closure = unsafe { closure.read() };
         if !Self::STAYS {
-            // SAFETY: as above, and moved out. Freed before it runs, so that what it spawns finds warm memory.
+            // SAFETY: moved out. Freed before it runs, so that what it spawns finds warm memory.
             unsafe { memory::release(task) };
             return use_up(closure);
         }
         let result = use_up(closure);
         // SAFETY: part of the task, which is here until it is freed below.
-        let needs = unsafe { &raw const (*task.as_ptr()).needs };
+        let needs = unsafe { Self::needs_of(task) };
         // SAFETY: as above.
-        told(unsafe { &*needs });
-        // SAFETY: told for the last time.
-        let needs = unsafe { ptr::read(needs) };
+        tell(unsafe { needs.as_ref() });
+        // SAFETY: not used again.
+        let needs = unsafe { needs.read() };
         // SAFETY: moved out.
         unsafe { memory::release(task) };
         drop(needs);
@@ -76,11 +73,19 @@ impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
     }
 
     /// # Safety
+    /// It is alive.
+    unsafe fn needs_of(task: NonNull<Self>) -> NonNull<N> {
+        // SAFETY: the caller's promise.
+        let needs = unsafe { &raw mut (*task.as_ptr()).needs };
+        // SAFETY: the address of a field is not null.
+        unsafe { NonNull::new_unchecked(needs) }
+    }
+
+    /// # Safety
     /// `header` is that of a live `Detached<F, N>`.
     unsafe fn needs(header: NonNull<Header>) -> NonNull<dyn Needs> {
         // SAFETY: the caller's promise.
-        let needs: &dyn Needs = unsafe { &(*header.cast::<Self>().as_ptr()).needs };
-        needs.into()
+        unsafe { Self::needs_of(header.cast()) }
     }
 }
 
@@ -97,11 +102,11 @@ where
     F: FnOnce() + Send + 'static,
     N: Needs + 'static,
 {
-    let header = memory::allocate(Detached { header: Header::new(&Detached::<F, N>::VTABLE), needs, closure });
+    let made = memory::allocate(Detached { header: Header::new(&Detached::<F, N>::VTABLE), needs, closure });
     // SAFETY: just made; this is its one reference.
-    let task = unsafe { Task::from_header(header.cast()) };
-    // SAFETY: the task is `queue`'s, which owns it.
-    let needs = unsafe { &raw const (*header.as_ptr()).needs };
-    // SAFETY: as above.
-    queue(unsafe { &*needs }, task);
+    let task = unsafe { Task::from_header(made.cast()) };
+    // SAFETY: alive.
+    let needs = unsafe { Detached::needs_of(made) };
+    // SAFETY: `queue` has the task.
+    queue(unsafe { needs.as_ref() }, task);
 }

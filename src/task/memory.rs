@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 
 /// Moves `value` to a block of its own.
 #[inline]
-pub(super) fn allocate<T>(value: T) -> NonNull<T> {
+pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
     let layout = layout::<T>();
     let block = magazine::take(layout).unwrap_or_else(|| {
         // SAFETY: no task is of size zero: each has a header.
@@ -29,7 +29,7 @@ pub(super) fn allocate<T>(value: T) -> NonNull<T> {
 /// # Safety
 /// `block` came from [`allocate`] with the same `T`, and nobody uses it any more.
 #[inline]
-pub(super) unsafe fn release<T>(block: NonNull<T>) {
+pub(crate) unsafe fn release<T>(block: NonNull<T>) {
     let layout = layout::<T>();
     if let Some(block) = magazine::give(layout, block.cast()) {
         // SAFETY: the caller's promise; blocks of one layout are alike, whoever allocated them.

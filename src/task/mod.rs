@@ -9,7 +9,7 @@ mod header;
 mod joinable;
 mod link;
 mod list;
-mod memory;
+pub(crate) mod memory;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod needs;

@@ -25,6 +25,8 @@ fn wishes_that_overlap_share_an_entry(others: usize) {
     drop(second);
     others.into_iter().for_each(|other| other.join().unwrap());
     assert_eq!(keys.len(), 0);
+    keys.close();
+    assert_eq!(Arc::strong_count(&keys), 1);
 }
 
 #[test]
