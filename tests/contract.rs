@@ -122,5 +122,6 @@ stamp! {
         a_key_takes_memory_only_while_tasks_name_it,
         shutdown_ends_what_waits_for_a_key,
         panicking_keys_are_survived,
-        a_strand_runs_its_tasks_one_after_another;
+        a_strand_runs_its_tasks_one_after_another,
+        what_nobody_waits_for_keeps_the_order_too;
 }

@@ -259,3 +259,28 @@ pub(crate) fn a_strand_runs_its_tasks_one_after_another<P: LockPolicy>(pool: &Th
     strand.submit(|| ()).result().unwrap();
     assert_eq!(*log.lock().unwrap(), (0..1_000).collect::<Vec<_>>());
 }
+
+pub(crate) fn what_nobody_waits_for_keeps_the_order_too<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (keys, strand, value) = (pool.keyed::<&str>(), pool.strand(), pool.guarded(Vec::new()));
+    let logs: [Arc<Mutex<Vec<usize>>>; 2] = Default::default();
+    for n in 0..500 {
+        let [by_key, by_strand] = logs.clone();
+        keys.spawn("key", move || by_key.lock().unwrap().push(n)).unwrap();
+        strand.spawn(move || by_strand.lock().unwrap().push(n)).unwrap();
+        pool.spawn_when(&value, move |log| log.push(n)).unwrap();
+        if n % 100 == 0 {
+            // Nobody but the panic handler hears of it, and what it had is given back.
+            keys.spawn("key", || std::panic::resume_unwind(Box::new("a task's own"))).unwrap();
+            pool.spawn_when(&value, |_| std::panic::resume_unwind(Box::new("a task's own"))).unwrap();
+        }
+    }
+    assert!(matches!(pool.spawn_when((&value, &value), |_| ()), Err(TaskError::Aliased)));
+    pool.shutdown();
+    for log in logs {
+        assert_eq!(*log.lock().unwrap(), (0..500).collect::<Vec<_>>());
+    }
+    assert_eq!(pool.metrics().panicked, 10);
+    assert!(keys.spawn("key", || ()).is_err() && strand.spawn(|| ()).is_err());
+    assert!(matches!(pool.spawn_when(&value, |_| ()), Err(TaskError::Refused)));
+    assert_eq!(value.try_unwrap().unwrap(), (0..500).collect::<Vec<_>>());
+}

@@ -1,0 +1,107 @@
+//! What holds where tasks stand in line for a value: not under `GlobalLock`, where they stand in the queue.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+
+use lockgrain::{Builder, FineGrained, LockFree, LockPolicy, ThreadPool};
+
+fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
+    Builder::<P>::new().max_workers(workers).build().unwrap()
+}
+
+/// The next task of a value runs on the worker that let it in, but is not kept there while code of the user runs.
+fn a_callback_can_block_for_the_next_task<P: LockPolicy>() {
+    let pool = pool::<P>(2);
+    let value = pool.guarded(0);
+    let (begin, begins) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
+    let mut first = pool.when(&value, move |value| {
+        begins.recv().unwrap();
+        *value += 1;
+    });
+    first.on_done(move |_| is_done.recv().unwrap());
+    let second = pool.when(&value, move |value| {
+        done.send(()).unwrap();
+        *value += 1;
+        *value
+    });
+    begin.send(()).unwrap();
+    assert_eq!(second.result().unwrap(), 2);
+}
+
+/// The same for the result of a task that nobody has the handle of, whose drop blocks.
+fn a_result_can_block_for_the_next_task_as_it_is_dropped<P: LockPolicy>() {
+    struct Blocks(mpsc::Receiver<()>);
+    impl Drop for Blocks {
+        fn drop(&mut self) {
+            self.0.recv().unwrap();
+        }
+    }
+    let pool = pool::<P>(2);
+    let value = pool.guarded(0);
+    let (begin, begins) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
+    drop(pool.when(&value, move |_| {
+        begins.recv().unwrap();
+        Blocks(is_done)
+    }));
+    let second = pool.when(&value, move |_| done.send(()).unwrap());
+    begin.send(()).unwrap();
+    second.result().unwrap();
+}
+
+/// And for a value whose last handle is its task's.
+fn a_value_can_block_for_the_next_task_as_it_is_dropped<P: LockPolicy>() {
+    struct Blocks(mpsc::Receiver<()>);
+    impl Drop for Blocks {
+        fn drop(&mut self) {
+            self.0.recv().unwrap();
+        }
+    }
+    let pool = pool::<P>(2);
+    let (begin, begins) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
+    let (last, other) = (pool.guarded(Blocks(is_done)), pool.guarded(0));
+    let first = pool.when((&last, &other), move |_| begins.recv().unwrap());
+    drop(last);
+    let second = pool.when(&other, move |_| done.send(()).unwrap());
+    begin.send(()).unwrap();
+    second.result().unwrap();
+    first.result().unwrap();
+}
+
+/// Tasks of one hot value run in batches, and others get their turn in between.
+fn a_long_line_keeps_nobody_from_running<P: LockPolicy>() {
+    const LINE: usize = 10_000;
+    let pool = pool::<P>(1);
+    let value = pool.guarded(());
+    let ran = Arc::new(AtomicUsize::new(0));
+    let (begin, begins) = mpsc::channel::<()>();
+    let first = pool.when(&value, move |()| begins.recv().unwrap());
+    for _ in 0..LINE {
+        let ran = ran.clone();
+        pool.spawn_when(&value, move |()| drop(ran.fetch_add(1, SeqCst))).unwrap();
+    }
+    let seen = ran.clone();
+    let other = pool.submit(move || seen.load(SeqCst));
+    begin.send(()).unwrap();
+    first.result().unwrap();
+    let before = other.result().unwrap();
+    assert!(before < LINE / 10, "{before} of {LINE} tasks of the value ran first");
+    pool.shutdown();
+    assert_eq!(ran.load(SeqCst), LINE);
+}
+
+macro_rules! stamp {
+    ($($test:ident),+ $(,)?) => {
+        mod fine { $(#[test] fn $test() { super::$test::<super::FineGrained>(); })+ }
+        mod lock_free { $(#[test] fn $test() { super::$test::<super::LockFree>(); })+ }
+    };
+}
+
+stamp!(
+    a_callback_can_block_for_the_next_task,
+    a_result_can_block_for_the_next_task_as_it_is_dropped,
+    a_value_can_block_for_the_next_task_as_it_is_dropped,
+    a_long_line_keeps_nobody_from_running,
+);
