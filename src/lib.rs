@@ -36,8 +36,8 @@ mod task;
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
 pub use runtime::{Metrics, WorkerMetrics};
 pub use surface::{
-    BuildError, Builder, CancelRequested, Context, Guarded, Keyed, Lent, Refused, Rejected, Shared, Strand, TaskHandle,
-    ThreadPool, Values, blocking,
+    BuildError, Builder, CancelRequested, Context, Guarded, Key, Keyed, Lent, Refused, Rejected, Shared, Strand,
+    TaskHandle, ThreadPool, Values, blocking,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

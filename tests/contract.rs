@@ -110,7 +110,8 @@ stamp! {
         shutdown_now_ends_what_stands_in_line,
         a_value_of_another_pool_is_refused,
         panicking_drops_of_values_are_survived,
-        readers_and_writers_never_meet;
+        readers_and_writers_never_meet,
+        a_panic_poisons_if_asked;
     keyed:
         tasks_with_a_key_in_common_never_overlap,
         tasks_with_a_key_in_common_run_in_order,
@@ -123,5 +124,6 @@ stamp! {
         shutdown_ends_what_waits_for_a_key,
         panicking_keys_are_survived,
         a_strand_runs_its_tasks_one_after_another,
-        what_nobody_waits_for_keeps_the_order_too;
+        what_nobody_waits_for_keeps_the_order_too,
+        keys_and_values_are_taken_in_one_step;
 }

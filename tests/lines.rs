@@ -80,7 +80,10 @@ fn a_long_line_keeps_nobody_from_running<P: LockPolicy>() {
     let first = pool.when(&value, move |()| begins.recv().unwrap());
     for _ in 0..LINE {
         let ran = ran.clone();
-        pool.spawn_when(&value, move |()| drop(ran.fetch_add(1, SeqCst))).unwrap();
+        pool.spawn_when(&value, move |()| {
+            ran.fetch_add(1, SeqCst);
+        })
+        .unwrap();
     }
     let seen = ran.clone();
     let other = pool.submit(move || seen.load(SeqCst));

@@ -4,14 +4,15 @@ use std::fmt;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
-use super::error::Refused;
-use super::{Context, TaskHandle, ThreadPool};
-use crate::policy::value_lock::{Access, Covered, ValueLock};
+use super::values::{Lent, Values, sealed};
+use super::{Context, Refused, TaskHandle, ThreadPool};
+use crate::policy::value_lock::{Covered, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::Core;
 use crate::runtime::current;
 use crate::runtime::request::{FOREIGN, Request};
-use crate::runtime::wants::{Lockable, Many, One, Want, Wants};
+use crate::runtime::wants::{Lockable, Wants};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
 use crate::task::{self, TaskError};
 
@@ -36,19 +37,20 @@ use crate::task::{self, TaskError};
 #[doc(alias = "cown")]
 #[doc(alias = "synchronized")]
 pub struct Guarded<T: Send + 'static, P: LockPolicy = LockFree> {
-    value: Arc<Value<T, P>>,
+    pub(super) value: Arc<Value<T, P>>,
 }
 
 /// The wish to read a [`Guarded`] value together with other readers: made by [`Guarded::shared`].
 pub struct Shared<T: Send + Sync + 'static, P: LockPolicy = LockFree> {
-    value: Arc<Value<T, P>>,
+    pub(super) value: Arc<Value<T, P>>,
 }
 
 /// What the handles share.
-struct Value<T: Send + 'static, P: LockPolicy> {
+pub(super) struct Value<T: Send + 'static, P: LockPolicy> {
     lock: P::Lock,
     core: Arc<Core<P>>,
-    data: UnsafeCell<ManuallyDrop<T>>,
+    pub(super) poison: Poison,
+    pub(super) data: UnsafeCell<ManuallyDrop<T>>,
 }
 
 // SAFETY: the data is only touched by a task that was granted it, one at a time or, if it is `Sync`, several that read it; or with the
@@ -108,6 +110,44 @@ impl<T: Send, P: LockPolicy> Guarded<T, P> {
         T: Sync,
     {
         Shared { value: self.value.clone() }
+    }
+
+    /// From now on a task that panics while it may change the value poisons it, as with [`Mutex`](std::sync::Mutex): tasks that name it
+    /// then end with [`TaskError::Poisoned`], unrun, until [`clear_poison`](Self::clear_poison). Without this a panic just gives it back.
+    ///
+    /// It is [`ThreadPool::when`] that knows what a task may change; a panic in a task that used [`get_mut`](Self::get_mut) poisons nothing.
+    ///
+    /// ```
+    /// use lockgrain::TaskError;
+    ///
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let ledger = pool.guarded(vec![70, 30]).poisoning();
+    /// let broken = pool.when(&ledger, |ledger| {
+    ///     ledger[0] -= 20;
+    ///     panic!("before the other side is booked");
+    /// });
+    /// broken.wait()?;
+    /// assert!(ledger.is_poisoned());
+    /// assert!(matches!(pool.when(&ledger, |ledger| ledger[0]).result(), Err(TaskError::Poisoned)));
+    /// ledger.clear_poison();
+    /// assert_eq!(pool.when(&ledger, |ledger| ledger[0]).result()?, 50);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn poisoning(self) -> Self {
+        self.value.poison.turn_on();
+        self
+    }
+
+    /// Whether a task has panicked that might have changed the value, see [`poisoning`](Self::poisoning). Exact for who knows that no
+    /// task with it runs.
+    pub fn is_poisoned(&self) -> bool {
+        self.value.poison.is_set()
+    }
+
+    /// The value is good again. A task that runs at the moment may still poison it.
+    pub fn clear_poison(&self) {
+        self.value.poison.clear();
     }
 
     /// The value, if this is the only handle and no task that names it is left; else the handle comes back.
@@ -190,7 +230,9 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// A value that tasks of this pool can name.
     pub fn guarded<T: Send + 'static>(&self, value: T) -> Guarded<T, P> {
         let data = UnsafeCell::new(ManuallyDrop::new(value));
-        Guarded { value: Arc::new(Value { lock: P::Lock::new(), core: self.core().clone(), data }) }
+        Guarded {
+            value: Arc::new(Value { lock: P::Lock::new(), core: self.core().clone(), poison: Poison::new(), data }),
+        }
     }
 
     /// Has `f` run by a worker once the values are its own: `&guarded` to change, [`guarded.shared()`](Guarded::shared) to read; one, a
@@ -247,7 +289,8 @@ impl<P: LockPolicy> ThreadPool<P> {
         }
     }
 
-    /// As [`when`](Self::when), with nobody to hear of the end. A panic goes to the pool's panic handler.
+    /// As [`when`](Self::when), with nobody to hear of the end. A panic goes to the pool's panic handler; a task whose value is poisoned is
+    /// dropped without a word.
     ///
     /// # Errors
     /// [`TaskError::Refused`] once the pool is shutting down, and [`TaskError::Aliased`] if a value is named twice; `f` has been dropped.
@@ -332,189 +375,59 @@ where
             let frame =
                 frame.expect("a task with guarded values only runs on a worker of the pool it was submitted to");
             let _lent = current::Lent::enter(frame, true);
+            // SAFETY: granted, see below.
+            if unsafe { places.is_poisoned() } {
+                task::end_as_poisoned();
+            }
+            let on_panic = Poisons(&places);
             // SAFETY: the task is run because all accesses have been granted, and they and the values are kept until the closure has ended;
             // what it returns can't contain the references, as it is the same type for every lifetime.
-            f(unsafe { places.lend() })
+            let result = f(unsafe { places.lend() });
+            std::mem::forget(on_panic);
+            result
         })
     }
 }
 
-/// What a task can name in [`ThreadPool::when`]: `&`[`Guarded`], [`Shared`], tuples of up to eight, slices and `Vec`s of them.
-pub trait Values<P: LockPolicy>: sealed::Want<P> {}
+/// Poisons what a task might have changed that panics.
+struct Poisons<'a, L: sealed::Places>(&'a L);
 
-impl<P: LockPolicy, V: sealed::Want<P>> Values<P> for V {}
-
-/// What the closure of [`ThreadPool::when`] gets for `V`: `&mut T` for a `&Guarded<T>`, `&T` for a `Shared<T>`, a tuple for a tuple, and a
-/// `Vec` for a slice or a `Vec`.
-pub type Lent<'a, P, V> = <<V as sealed::Want<P>>::Places as sealed::Places>::Lent<'a>;
-
-mod sealed {
-    use super::{LockPolicy, Wants};
-
-    pub trait Want<P: LockPolicy> {
-        type Places: Places;
-        /// Has room for them.
-        type Wants: Wants<P>;
-
-        /// Adds the values to the list.
-        fn want(&self, wants: &mut impl Wants<P>) -> Self::Places;
-    }
-
-    /// Where the values are.
-    pub trait Places: Send + 'static {
-        type Lent<'a>;
-
-        /// # Safety
-        /// The accesses have been granted, and are kept and used by nobody else for `'a`.
-        unsafe fn lend<'a>(self) -> Self::Lent<'a>;
+impl<L: sealed::Places> Drop for Poisons<'_, L> {
+    fn drop(&mut self) {
+        // SAFETY: the accesses end after the task's code.
+        unsafe { self.0.poison() };
     }
 }
 
-/// Points at a value that the task's request keeps alive, to be changed.
-#[allow(missing_debug_implementations, reason = "nobody outside can have one")]
-pub struct Place<T: Send + 'static, P: LockPolicy>(*const Value<T, P>);
+/// Whether a value is poisoned, if it can be.
+pub(super) struct Poison(AtomicU32);
 
-/// The same, to be read.
-#[allow(missing_debug_implementations, reason = "nobody outside can have one")]
-pub struct ReadPlace<T: Send + Sync + 'static, P: LockPolicy>(Place<T, P>);
+const NEVER: u32 = 0;
+const GOOD: u32 = 1;
+const POISONED: u32 = 2;
 
-// SAFETY: it is only followed where the value may be touched.
-unsafe impl<T: Send, P: LockPolicy> Send for Place<T, P> {}
-
-impl<T: Send, P: LockPolicy> Place<T, P> {
-    fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut impl Wants<P>) -> Self {
-        let thing: &dyn Lockable<P> = &**value;
-        wants.add(Want::new(thing.into(), access));
-        Self(Arc::as_ptr(value))
+/// Relaxed throughout: who holds the value orders it.
+impl Poison {
+    fn new() -> Self {
+        Self(AtomicU32::new(NEVER))
     }
 
-    /// # Safety
-    /// The request is alive.
-    unsafe fn data(&self) -> *mut ManuallyDrop<T> {
-        // SAFETY: the request keeps the value.
-        unsafe { &*self.0 }.data.with_mut(|data| data)
+    fn turn_on(&self) {
+        let _on = self.0.compare_exchange(NEVER, GOOD, Relaxed, Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Relaxed) == POISONED
+    }
+
+    pub(super) fn set(&self) {
+        let _set = self.0.compare_exchange(GOOD, POISONED, Relaxed, Relaxed);
+    }
+
+    fn clear(&self) {
+        let _cleared = self.0.compare_exchange(POISONED, GOOD, Relaxed, Relaxed);
     }
 }
-
-/// Nothing is lent: a key has no value.
-impl sealed::Places for () {
-    type Lent<'a> = ();
-
-    unsafe fn lend<'a>(self) -> Self::Lent<'a> {}
-}
-
-impl<T: Send, P: LockPolicy> sealed::Places for Place<T, P> {
-    type Lent<'a> = &'a mut T;
-
-    unsafe fn lend<'a>(self) -> &'a mut T {
-        // SAFETY: whoever was granted the access has the request.
-        let data = unsafe { self.data() };
-        // SAFETY: the access was asked for exclusively.
-        unsafe { &mut *data }
-    }
-}
-
-impl<T: Send + Sync, P: LockPolicy> sealed::Places for ReadPlace<T, P> {
-    type Lent<'a> = &'a T;
-
-    unsafe fn lend<'a>(self) -> &'a T {
-        // SAFETY: whoever was granted the access has the request.
-        let data = unsafe { self.0.data() };
-        // SAFETY: a shared access has been granted.
-        unsafe { &*data }
-    }
-}
-
-impl<L: sealed::Places> sealed::Places for Vec<L> {
-    type Lent<'a> = Vec<L::Lent<'a>>;
-
-    unsafe fn lend<'a>(self) -> Self::Lent<'a> {
-        // SAFETY: the same promise, for each.
-        self.into_iter().map(|place| unsafe { place.lend() }).collect()
-    }
-}
-
-impl<T: Send, P: LockPolicy> sealed::Want<P> for &Guarded<T, P> {
-    type Places = Place<T, P>;
-    type Wants = One<P>;
-
-    fn want(&self, wants: &mut impl Wants<P>) -> Place<T, P> {
-        Place::of(&self.value, Access::Exclusive, wants)
-    }
-}
-
-impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for &Shared<T, P> {
-    type Places = ReadPlace<T, P>;
-    type Wants = One<P>;
-
-    fn want(&self, wants: &mut impl Wants<P>) -> ReadPlace<T, P> {
-        ReadPlace(Place::of(&self.value, Access::Shared, wants))
-    }
-}
-
-impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for Shared<T, P> {
-    type Places = ReadPlace<T, P>;
-    type Wants = One<P>;
-
-    fn want(&self, wants: &mut impl Wants<P>) -> ReadPlace<T, P> {
-        ReadPlace(Place::of(&self.value, Access::Shared, wants))
-    }
-}
-
-impl<'v, V, P: LockPolicy> sealed::Want<P> for &'v [V]
-where
-    &'v V: sealed::Want<P>,
-{
-    type Places = Vec<<&'v V as sealed::Want<P>>::Places>;
-    type Wants = Many<P>;
-
-    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
-        self.iter().map(|value| value.want(wants)).collect()
-    }
-}
-
-impl<'v, V, P: LockPolicy> sealed::Want<P> for &'v Vec<V>
-where
-    &'v V: sealed::Want<P>,
-{
-    type Places = Vec<<&'v V as sealed::Want<P>>::Places>;
-    type Wants = Many<P>;
-
-    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
-        self.as_slice().want(wants)
-    }
-}
-
-macro_rules! tuple {
-    ($($value:ident $at:tt),+) => {
-        impl<P: LockPolicy, $($value: sealed::Want<P>),+> sealed::Want<P> for ($($value,)+) {
-            type Places = ($($value::Places,)+);
-            type Wants = Many<P>;
-
-            fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
-                ($(self.$at.want(wants),)+)
-            }
-        }
-
-        impl<$($value: sealed::Places),+> sealed::Places for ($($value,)+) {
-            type Lent<'a> = ($($value::Lent<'a>,)+);
-
-            unsafe fn lend<'a>(self) -> Self::Lent<'a> {
-                // SAFETY: the same promise, for each.
-                ($(unsafe { self.$at.lend() },)+)
-            }
-        }
-    };
-}
-
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
 impl<T: Send, P: LockPolicy> Clone for Guarded<T, P> {
     fn clone(&self) -> Self {

@@ -4,11 +4,13 @@ use std::fmt;
 use std::hash::Hash;
 
 use super::guarded::{self, Guarded};
+use super::values::sealed;
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::keys::{Keys, Named};
 use crate::runtime::request::Request;
+use crate::runtime::wants::{One, Wants};
 use crate::sync::Arc;
 use crate::task;
 
@@ -86,6 +88,20 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         guarded::submit(core, Request::merged(wants.collect(), core.id), (), |()| f())
     }
 
+    /// The key as something that [`ThreadPool::when`] can name, together with values and keys of other spaces; the closure gets `()` for
+    /// it. To be shared with other readers, say [`shared`](Key::shared). As long as it is there, the key counts as named.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let (files, log) = (pool.keyed::<&str>(), pool.guarded(Vec::new()));
+    /// let copy = pool.when((files.key("from").shared(), files.key("to"), &log), |(_, _, log)| log.push("copied"));
+    /// copy.result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn key(&self, key: K) -> Key<K, P> {
+        Key { name: self.name(key), access: Access::Exclusive }
+    }
+
     /// As [`submit`](Self::submit), with nobody to hear of the end. A panic goes to the pool's panic handler.
     ///
     /// # Errors
@@ -125,6 +141,38 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// Whether no task names a key at the moment, as [`len`](Self::len) counts them.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// One key, for [`ThreadPool::when`]: made by [`Keyed::key`].
+pub struct Key<K: Send + Sync + 'static, P: LockPolicy = LockFree> {
+    /// None if the gate covers all keys.
+    name: Option<Named<K, P>>,
+    access: Access,
+}
+
+impl<K: Send + Sync, P: LockPolicy> Key<K, P> {
+    /// To be shared with other tasks that say so.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { access: Access::Shared, ..self }
+    }
+}
+
+impl<K: Send + Sync, P: LockPolicy> sealed::Want<P> for Key<K, P> {
+    type Places = ();
+    type Wants = One<P>;
+
+    fn want(&self, wants: &mut impl Wants<P>) {
+        if let Some(name) = &self.name {
+            wants.add(name.want(self.access));
+        }
+    }
+}
+
+impl<K: Send + Sync, P: LockPolicy> fmt::Debug for Key<K, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("policy", &P::NAME).field("access", &self.access).finish_non_exhaustive()
     }
 }
 

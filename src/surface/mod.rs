@@ -8,12 +8,14 @@ mod guarded;
 mod handle;
 mod keyed;
 mod pool;
+mod values;
 
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use context::Context;
 pub use error::{BuildError, CancelRequested, Refused, Rejected};
-pub use guarded::{Guarded, Lent, Shared, Values};
+pub use guarded::{Guarded, Shared};
 pub use handle::TaskHandle;
-pub use keyed::{Keyed, Strand};
+pub use keyed::{Key, Keyed, Strand};
 pub use pool::ThreadPool;
+pub use values::{Lent, Values};

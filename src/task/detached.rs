@@ -31,10 +31,15 @@ impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
         };
         // SAFETY: the caller's promise.
         let ran = unsafe { Self::end(header, call, N::ran) };
-        tally.ended(ran.is_err());
-        match ran {
-            Ok(()) => Ran::Done,
-            Err(payload) => Ran::Unobserved(payload),
+        match ran.map_err(TaskError::unwound) {
+            Err(TaskError::Panicked(panic)) => {
+                tally.ended(true);
+                Ran::Unobserved(panic.into_payload())
+            }
+            _ => {
+                tally.ended(false);
+                Ran::Done
+            }
         }
     }
 

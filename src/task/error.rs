@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::panic::resume_unwind;
 
 /// What a panicking task unwound with, as from [`std::thread::JoinHandle::join`].
 pub type PanicPayload = Box<dyn Any + Send + 'static>;
@@ -55,6 +56,8 @@ pub enum TaskError {
     WouldDeadlock,
     /// The task named one guarded value twice. It was not queued.
     Aliased,
+    /// The task named a guarded value that is [poisoned](crate::Guarded::poisoning). It was not run.
+    Poisoned,
 }
 
 impl TaskError {
@@ -87,6 +90,7 @@ impl fmt::Debug for TaskError {
             Self::TimedOut => f.write_str("TimedOut"),
             Self::WouldDeadlock => f.write_str("WouldDeadlock"),
             Self::Aliased => f.write_str("Aliased"),
+            Self::Poisoned => f.write_str("Poisoned"),
         }
     }
 }
@@ -105,11 +109,30 @@ impl fmt::Display for TaskError {
             Self::Aliased => {
                 f.write_str("the task named one guarded value twice: name it once, exclusively if it is changed")
             }
+            Self::Poisoned => f.write_str(
+                "a task panicked while it could change the guarded value: mend it, then call `clear_poison`",
+            ),
         }
     }
 }
 
 impl std::error::Error for TaskError {}
+
+/// What a task unwinds with whose value is poisoned.
+struct EndsAsPoisoned;
+
+/// Ends the task that this is called in with [`TaskError::Poisoned`].
+pub(crate) fn end_as_poisoned() -> ! {
+    // Without the panic hook: nothing has gone wrong here.
+    resume_unwind(Box::new(EndsAsPoisoned))
+}
+
+impl TaskError {
+    /// Of a task that has unwound.
+    pub(super) fn unwound(payload: PanicPayload) -> Self {
+        if payload.is::<EndsAsPoisoned>() { Self::Poisoned } else { Self::Panicked(Panic::new(payload)) }
+    }
+}
 
 /// Why a wait ended before the task did. The task and its handle are untouched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use super::error::{Panic, PanicPayload, TaskError};
+use super::error::{PanicPayload, TaskError};
 use super::header::{Header, Identity, JoinVTable, Ran, Task, VTable};
 use super::memory;
 use super::needs::Needs;
@@ -233,10 +233,9 @@ where
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         tally.begins();
-        let output =
-            catch_unwind(AssertUnwindSafe(closure)).map_err(|payload| TaskError::Panicked(Panic::new(payload)));
+        let output = catch_unwind(AssertUnwindSafe(closure)).map_err(TaskError::unwound);
         self.needs.ran();
-        tally.ended(output.is_err());
+        tally.ended(output.as_ref().is_err_and(TaskError::is_panic));
         // SAFETY: claimed and not yet published: nobody else looks at the cell.
         self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
     }

@@ -18,6 +18,7 @@ mod tally;
 mod waiters;
 
 pub(crate) use detached::{detached, detached_needing};
+pub(crate) use error::end_as_poisoned;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub use header::Task;
 pub(crate) use header::{Identity, Ran};

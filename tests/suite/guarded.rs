@@ -328,3 +328,26 @@ pub(crate) fn readers_and_writers_never_meet<P: LockPolicy>(pool: &ThreadPool<P>
     assert_eq!(pool.when(value.shared(), |value| value.balance).result().unwrap(), 400);
     assert_eq!(pool.metrics().panicked, 0);
 }
+
+pub(crate) fn a_panic_poisons_if_asked<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (value, other) = (pool.guarded(1).poisoning(), pool.guarded(2));
+    let panics = |_: (&mut i32, &mut i32)| -> () { std::panic::resume_unwind(Box::new("a task's own")) };
+    let broken = pool.when((&value, &other), panics);
+    // Whether they were in line before the panic or come after it.
+    let behind = pool.when((&other, &value), |(other, _)| *other += 1);
+    assert!(matches!(broken.result(), Err(TaskError::Panicked(_))));
+    assert!(matches!(behind.result(), Err(TaskError::Poisoned)));
+    assert!(value.is_poisoned() && !other.is_poisoned());
+    assert!(matches!(pool.when(value.shared(), |value| *value).result(), Err(TaskError::Poisoned)));
+    assert!(matches!(pool.when(&vec![other.clone(), value.clone()], |_| ()).result(), Err(TaskError::Poisoned)));
+    pool.spawn_when(&value, |value| *value = 7).unwrap();
+    assert_eq!(pool.when(&other, |other| *other).result().unwrap(), 2);
+    value.clear_poison();
+    assert_eq!(pool.when(&value, |value| *value).result().unwrap(), 1);
+    // A reader changes nothing.
+    let reader = pool.when(value.shared(), |_| -> () { std::panic::resume_unwind(Box::new("a task's own")) });
+    assert!(matches!(reader.result(), Err(TaskError::Panicked(_))));
+    assert!(!value.is_poisoned());
+    pool.shutdown();
+    assert_eq!(pool.metrics().panicked, 2);
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
 use lockgrain::gate::Gate;
-use lockgrain::{Access, Keyed, LockPolicy, TaskError, TaskHandle, ThreadPool, WaitError};
+use lockgrain::{Access, Keyed, LockPolicy, TaskError, TaskHandle, TaskState, ThreadPool, WaitError};
 
 use super::guarded::{distinct, numbers};
 
@@ -283,4 +283,28 @@ pub(crate) fn what_nobody_waits_for_keeps_the_order_too<P: LockPolicy>(pool: &Th
     assert!(keys.spawn("key", || ()).is_err() && strand.spawn(|| ()).is_err());
     assert!(matches!(pool.spawn_when(&value, |_| ()), Err(TaskError::Refused)));
     assert_eq!(value.try_unwrap().unwrap(), (0..500).collect::<Vec<_>>());
+}
+
+pub(crate) fn keys_and_values_are_taken_in_one_step<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (keys, others, log) = (pool.keyed::<u32>(), pool.keyed::<u32>(), pool.guarded(Vec::new()));
+    let (open, holder) = hold(&keys, 1);
+    let first = pool.when((keys.key(1), others.key(1).shared(), &log), |(_, _, log)| log.push("both"));
+    let second = others.submit(1, || ());
+    let third = pool.when((keys.key(2), others.key(2)), |_| ());
+    let overlaps = !P::Gate::EXCLUSIVE && pool.max_workers() > 1;
+    if overlaps {
+        third.wait().unwrap();
+        assert_eq!((first.state(), second.state()), (TaskState::Queued, TaskState::Queued));
+    }
+    open.send(()).unwrap();
+    holder.result().unwrap();
+    third.result().unwrap();
+    first.result().unwrap();
+    second.result().unwrap();
+    assert_eq!(pool.when(&log, |log| log.len()).result().unwrap(), 1);
+    let twice = pool.when((keys.key(3), keys.key(3)), |_| ()).result();
+    // Under a gate that covers all keys nothing is taken.
+    assert!(matches!(twice, Err(TaskError::Aliased) | Ok(())));
+    until_empty(&keys);
+    until_empty(&others);
 }
