@@ -43,7 +43,7 @@ pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 
 /// What a worker must hold to run any task: the trait and the crate's gates.
 pub mod gate {
-    pub use crate::policy::gate::{Entrant, ExclusiveGate, Gate, GateCounts, GlobalGate, OpenGate};
+    pub use crate::policy::gate::{Entrant, ExclusiveGate, Gate, GateCounts, GlobalGate, Histogram, OpenGate};
 }
 
 /// A worker's own deque in [`run_queue::Stealing`]: the trait and the crate's deques.

@@ -1,5 +1,6 @@
 //! What `GlobalLock` promises beyond the common contract. Contract 116–121.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -198,4 +199,75 @@ fn holds_and_waits_are_counted_and_timed() {
     let metrics = pool.metrics();
     assert_eq!((metrics.lock_holds, metrics.lock_waits), (2, 1));
     assert!(metrics.lock_hold_time >= SHORT && metrics.lock_wait_time >= SHORT, "{metrics:?}");
+}
+
+#[test]
+fn a_pinned_pool_runs_all_on_one_thread() {
+    let threads = Arc::new(Mutex::new(HashSet::new()));
+    let pool = Builder::<GlobalLock>::new().pinned().build().unwrap();
+    for _ in 0..50 {
+        let (threads, inner) = (threads.clone(), pool.clone());
+        let nested = pool.submit(move || {
+            threads.lock().unwrap().insert(thread::current().id());
+            let mine = threads.clone();
+            inner.submit(move || mine.lock().unwrap().insert(thread::current().id())).result().unwrap();
+        });
+        nested.result().unwrap();
+    }
+    assert_eq!(threads.lock().unwrap().len(), 1);
+    // Nobody stands in for a thread that blocks.
+    let blocks = pool.submit_with(|cx| cx.blocking(|| thread::current().id()));
+    assert!(threads.lock().unwrap().contains(&blocks.result().unwrap()));
+    assert_eq!(pool.metrics().threads, 1);
+}
+
+#[test]
+fn callbacks_get_a_context_again() {
+    let pool = pool(2);
+    let value = pool.guarded(Vec::new());
+    let (lock, mine) = (pool.clone(), value.clone());
+    let task = pool.submit_with(move |cx| {
+        mine.get_mut(cx).push("before");
+        cx.reentrant(|| {
+            lock.lock(|cx| {
+                mine.get_mut(cx).push("in a callback");
+                // A callback's callback, and blocking in one.
+                cx.reentrant(|| lock.lock(|cx| cx.blocking(|| lock.submit(|| 7).result().unwrap())));
+                let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lock.lock(|_| ())));
+                assert!(again.is_err(), "there is a context here");
+            });
+            // The lock is held, so this can't be waited for.
+            assert!(matches!(lock.submit(|| ()).result(), Err(TaskError::WouldDeadlock)));
+            // A panic in a callback takes nothing with it.
+            let panics = || lock.lock(|_| std::panic::resume_unwind(Box::new("a callback's own")));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_or(());
+            lock.lock(|cx| mine.get_mut(cx).push("after a panic"));
+        });
+        let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lock.lock(|_| ())));
+        assert!(again.is_err(), "the context is here again");
+        mine.get(cx).clone()
+    });
+    assert_eq!(task.result().unwrap(), ["before", "in a callback", "after a panic"]);
+    // The same from a thread outside.
+    pool.lock(|cx| cx.reentrant(|| pool.lock(|cx| value.get_mut(cx).push("outside"))));
+    assert_eq!(pool.lock(|cx| value.get(cx).len()), 4);
+}
+
+#[test]
+fn waits_and_holds_are_in_the_histograms() {
+    let pool = pool(2);
+    let (started, starts) = mpsc::channel();
+    let holder = pool.submit_with(move |_| {
+        started.send(()).unwrap();
+        thread::sleep(Duration::from_millis(5));
+    });
+    starts.recv().unwrap();
+    pool.lock(|_| ());
+    holder.result().unwrap();
+    pool.shutdown();
+    let metrics = pool.metrics();
+    assert_eq!(metrics.lock_hold_times.count(), metrics.lock_holds);
+    assert_eq!(metrics.lock_wait_times.count(), metrics.lock_waits);
+    assert!(metrics.lock_hold_times.quantile(1.).unwrap() >= Duration::from_millis(5));
+    assert!(metrics.lock_wait_times.quantile(1.).unwrap() <= 2 * metrics.lock_wait_time.max(Duration::from_nanos(1)));
 }

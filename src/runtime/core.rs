@@ -365,6 +365,7 @@ impl<P: LockPolicy> Core<P> {
         let lock = self.gate.counts();
         (metrics.lock_waits, metrics.lock_wait_time) = (lock.waits, lock.waited);
         (metrics.lock_holds, metrics.lock_hold_time) = (lock.holds, lock.held);
+        (metrics.lock_wait_times, metrics.lock_hold_times) = (lock.wait_times, lock.hold_times);
         metrics.threads = self.idle.load().threads();
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());

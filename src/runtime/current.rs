@@ -28,6 +28,8 @@ pub(crate) struct Frame {
     pub(crate) kind: Cell<Kind>,
     /// Whether a context refers to this frame, or its task holds guarded values; also while it is in a blocking region.
     pub(crate) has_context: Cell<bool>,
+    /// Whether the context is lent to whoever asks for one on this thread.
+    pub(crate) lends: Cell<bool>,
     /// Whether the task holds guarded values.
     pub(super) has_values: Cell<bool>,
     /// Whether the frame's task has ended, and the worker may keep the next one for itself.
@@ -80,6 +82,7 @@ impl Frame {
             exclusive,
             kind: Cell::new(kind),
             has_context: Cell::new(false),
+            lends: Cell::new(false),
             has_values: Cell::new(false),
             keeps: Cell::new(false),
             task: Cell::new(task),
@@ -157,6 +160,42 @@ impl Drop for Lent<'_> {
         self.frame.kind.set(self.kind);
         self.frame.has_values.set(false);
         self.frame.has_context.set(false);
+    }
+}
+
+/// A region in which the frame's context is not used, and may be had again.
+pub(crate) struct Lends<'a>(&'a Frame);
+
+impl<'a> Lends<'a> {
+    pub(crate) fn enter(frame: &'a Frame) -> Self {
+        frame.has_context.set(false);
+        frame.lends.set(true);
+        Self(frame)
+    }
+}
+
+impl Drop for Lends<'_> {
+    fn drop(&mut self) {
+        self.0.lends.set(false);
+        self.0.has_context.set(true);
+    }
+}
+
+/// A region inside that one, in which it is had again.
+pub(crate) struct LentAgain<'a>(&'a Frame);
+
+impl<'a> LentAgain<'a> {
+    pub(crate) fn enter(frame: &'a Frame) -> Self {
+        frame.lends.set(false);
+        frame.has_context.set(true);
+        Self(frame)
+    }
+}
+
+impl Drop for LentAgain<'_> {
+    fn drop(&mut self) {
+        self.0.has_context.set(false);
+        self.0.lends.set(true);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::policy::gate::Histogram;
 use crate::sync::Counter;
 use crate::task::Tally;
 
@@ -67,6 +68,10 @@ pub struct Metrics {
     pub lock_holds: u64,
     /// See [`lock_holds`](Self::lock_holds).
     pub lock_hold_time: Duration,
+    /// How long each wait for the global lock took.
+    pub lock_wait_times: Histogram,
+    /// How long each hold of the global lock lasted.
+    pub lock_hold_times: Histogram,
     /// Threads that could not be started.
     pub start_failures: u64,
     /// Threads there are now, spare ones too.

@@ -91,6 +91,25 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
+    /// All tasks run on one thread, always the same: for libraries that want to be used from the thread that set them up, like OpenGL, R or a
+    /// user interface; set them up in [`on_thread_start`](Self::on_thread_start). Says `max_workers(1)` and `max_spares(0)`: nothing runs while
+    /// a task blocks, and a wait inside a task runs what it waits for, or is an error if that is not possible.
+    ///
+    /// Under [`GlobalLock`](crate::GlobalLock) other threads can still have the lock by [`ThreadPool::lock`], and keep the tasks from running.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::builder().pinned().build()?;
+    /// let thread = || std::thread::current().id();
+    /// let (inner, outer) = (pool.clone(), pool.clone());
+    /// let nested = outer.submit(move || (thread(), inner.submit(thread).result()));
+    /// let (first, second) = nested.result()?;
+    /// assert_eq!((first, first), (second?, pool.submit(thread).result()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pinned(self) -> Self {
+        self.max_workers(1).max_spares(0)
+    }
+
     /// The prefix of the threads' names, `<prefix>_<index>`. Default: `lockgrain-<policy>`.
     #[doc(alias = "thread_name_prefix")]
     pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {

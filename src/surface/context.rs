@@ -8,7 +8,7 @@ use super::{CancelRequested, Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::runtime::Core;
-use crate::runtime::current::{self, Blocked, Frame, Kind, Lent};
+use crate::runtime::current::{self, Blocked, Frame, Kind, Lends, Lent, LentAgain};
 use crate::sync::{Arc, Instant};
 
 /// Handed to a task by [`ThreadPool::submit_with`], and to a locked section by [`ThreadPool::lock`].
@@ -102,6 +102,48 @@ impl<P: LockPolicy> Context<P> {
         }
         let _outside = Outside(outside);
         let _blocked = Blocked::enter(this.frame());
+        f()
+    }
+
+    /// Runs `f`, which may call code that calls back: inside it [`ThreadPool::lock`] gives a context again, on this thread and without letting go of
+    /// the lock. For foreign code that takes callbacks without room for a context.
+    ///
+    /// As with [`blocking`](Self::blocking), nothing that the lock guards can be held across it, as a callback may change it. A wait in `f` that
+    /// is not inside a callback's `blocking` is refused as before.
+    ///
+    /// ```
+    /// use lockgrain::{GlobalLock, ThreadPool};
+    ///
+    /// /// As a library's, in C.
+    /// fn for_each(items: [i32; 3], callback: &dyn Fn(i32)) {
+    ///     items.into_iter().for_each(callback);
+    /// }
+    ///
+    /// let pool = ThreadPool::builder().policy::<GlobalLock>().build()?;
+    /// let sum = pool.guarded(0);
+    /// let (lock, mine) = (pool.clone(), sum.clone());
+    /// let task = pool.submit_with(move |cx| {
+    ///     cx.reentrant(|| for_each([1, 2, 3], &|item| lock.lock(|cx| *mine.get_mut(cx) += item)));
+    ///     *mine.get(cx)
+    /// });
+    /// assert_eq!(task.result()?, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use lockgrain::{GlobalLock, ThreadPool};
+    /// # let pool = ThreadPool::builder().policy::<GlobalLock>().build().unwrap();
+    /// # let log = pool.guarded(vec![1]);
+    /// let handle = pool.submit_with(move |cx| {
+    ///     let first = &mut log.get_mut(cx)[0];
+    ///     cx.reentrant(|| ());
+    ///     *first += 1;
+    /// });
+    /// ```
+    #[doc(alias = "with_gil")]
+    #[doc(alias = "attach")]
+    pub fn reentrant<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        let _lends = Lends::enter(self.frame());
         f()
     }
 
@@ -215,13 +257,19 @@ where
     /// ```
     pub fn lock<R>(&self, f: impl FnOnce(&mut Context<P>) -> R) -> R {
         let core = self.core();
-        let holds = current::frames(|frames| {
+        current::frames(|frames| {
             let mut mine = frames.filter(|frame| frame.pool == core.id);
             let refused = mine.clone().any(|frame| frame.has_context.get());
             assert!(!refused, "this thread has a context of this pool already: use that one");
-            mine.next().is_some_and(|frame| frame.kind.get() == Kind::Plain)
-        });
-        if holds { Context::within(core.id, f) } else { Context::locked(core, f) }
+            match mine.next() {
+                Some(frame) if frame.lends.get() => {
+                    let _lent = LentAgain::enter(frame);
+                    f(&mut Context::new(core, frame))
+                }
+                Some(frame) if frame.kind.get() == Kind::Plain => Context::within(core.id, f),
+                _ => Context::locked(core, f),
+            }
+        })
     }
 }
 

@@ -51,7 +51,9 @@ impl Line {
     fn pass(&mut self, to_somebody: bool) {
         let now = Instant::now();
         if let Some(since) = self.held_since.take() {
-            self.counts.held += now.duration_since(since);
+            let held = now.duration_since(since);
+            self.counts.held += held;
+            self.counts.hold_times.record(held);
         }
         if to_somebody {
             self.held_since = Some(now);
@@ -99,7 +101,9 @@ unsafe impl Gate for GlobalGate {
             parker.park();
         }
         let waited = Instant::now().duration_since(asked);
-        self.line.lock().counts.waited += waited;
+        let mut line = self.line.lock();
+        line.counts.waited += waited;
+        line.counts.wait_times.record(waited);
     }
 
     fn leave(&self) {

@@ -1,11 +1,13 @@
 //! What a worker must hold to run any task: the trait, and one file for each answer.
 
 mod global;
+mod histogram;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod open;
 
 pub use global::GlobalGate;
+pub use histogram::Histogram;
 pub use open::OpenGate;
 
 use std::time::Duration;
@@ -55,6 +57,10 @@ pub struct GateCounts {
     pub holds: u64,
     /// How long these lasted, as far as they are over.
     pub held: Duration,
+    /// How long each wait took.
+    pub wait_times: Histogram,
+    /// How long each hold lasted.
+    pub hold_times: Histogram,
 }
 
 /// A gate that excludes everybody: what makes [`ThreadPool::lock`](crate::ThreadPool::lock) mean something.
