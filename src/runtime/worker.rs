@@ -65,7 +65,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         searching: Cell::new(true),
         depth: Cell::new(0),
         kept: Cell::new(None),
-        batch: Cell::new(0),
+        batch: Cell::new(BATCH),
         patience: Patience::new(),
         core,
     };
@@ -102,10 +102,9 @@ impl<P: LockPolicy> Worker<P> {
                     if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
                         self.core.notify();
                     }
-                    self.batch.set(BATCH);
                     self.run_task(frame, task);
-                    while let Some(task) = self.kept.take() {
-                        self.run_task(frame, task);
+                    if let Some(task) = self.kept.take() {
+                        self.run_batch(frame, task);
                     }
                     if P::Gate::EXCLUSIVE && core.gate.is_wanted() {
                         self.leave_gate();
@@ -132,6 +131,17 @@ impl<P: LockPolicy> Worker<P> {
         if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
             self.core.notify();
         }
+    }
+
+    /// Runs a task that the last one let in, and those that it lets in in turn.
+    #[inline(never)]
+    fn run_batch(&self, frame: &Frame, first: Task) {
+        let mut next = Some(first);
+        while let Some(task) = next {
+            self.run_task(frame, task);
+            next = self.kept.take();
+        }
+        self.batch.set(BATCH);
     }
 
     fn leave_gate(&self) {
