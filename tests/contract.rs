@@ -125,5 +125,7 @@ stamp! {
         panicking_keys_are_survived,
         a_strand_runs_its_tasks_one_after_another,
         what_nobody_waits_for_keeps_the_order_too,
-        keys_and_values_are_taken_in_one_step;
+        keys_and_values_are_taken_in_one_step,
+        a_task_alone_meets_no_other,
+        a_task_alone_keeps_its_place;
 }

@@ -35,6 +35,10 @@ struct Table<K, P: LockPolicy> {
 pub(crate) struct Keys<K, P: LockPolicy> {
     core: Arc<Core<P>>,
     hasher: RandomState,
+    /// Where tasks stand that run alone, and those that come while there are such.
+    all: P::Lock,
+    /// The tasks that are to run alone and have not ended.
+    alone: AtomicU64,
     parts: Box<[Part<K, P>]>,
 }
 
@@ -62,11 +66,11 @@ where
 {
     pub(crate) fn new(core: Arc<Core<P>>) -> Arc<Self> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        Arc::new(Self { core, hasher: RandomState::new(), parts })
+        Arc::new(Self { core, hasher: RandomState::new(), all: P::Lock::new(), alone: AtomicU64::new(0), parts })
     }
 
-    /// A reference to the key's entry, for one who submits a task that names it.
-    pub(crate) fn name(self: &Arc<Self>, key: K) -> Named<K, P> {
+    /// A reference to the key's entry, for one who submits a task that names it; and whether that has to name all, too.
+    pub(crate) fn name(self: &Arc<Self>, key: K) -> (Named<K, P>, bool) {
         let hash = self.hasher.hash_one(&key);
         let mut part = self.part(hash).lock();
         // SAFETY: as long as they are in the table.
@@ -75,12 +79,7 @@ where
         let is = |entry: &NonNull<Entry<K, P>>| at(entry) == hash && unsafe { entry.as_ref() }.key == key;
         let found = part.entries.find(hash, is).copied();
         let (entry, unused) = match found {
-            Some(entry) => {
-                let named = Named(entry);
-                // Relaxed: the mutex orders it against the end of the last reference.
-                named.entry().references.fetch_add(1, Ordering::Relaxed);
-                (named, Some(key))
-            }
+            Some(entry) => (Named::again(entry), Some(key)),
             None => {
                 let (lock, references) = (P::Lock::new(), AtomicU64::new(1));
                 let table = NonNull::from(&**part.anchor.get_or_insert_with(|| self.clone()));
@@ -89,14 +88,38 @@ where
                 (Named(entry), None)
             }
         };
+        // Acquire pairs with the release in `Alone`.
+        let crowded = self.alone.load(Ordering::Acquire) > 0 && !mutant("keys_ignore_who_is_alone");
         drop(part);
         // A user's destructor: not under the mutex.
         drop_quietly(unused);
-        entry
+        (entry, crowded)
+    }
+
+    /// References to all keys in use, for a task that is to run alone: while it has these and [`all`](Self::all), no task of the table
+    /// runs. A task that is not among those that it finds here sees that there is one, and stands in line for all, too.
+    pub(crate) fn name_all(self: &Arc<Self>) -> (Alone<K, P>, Vec<Named<K, P>>) {
+        // Relaxed: the parts' mutexes order it: of a task's look and the walk here, the later one sees the other.
+        self.alone.fetch_add(1, Ordering::Relaxed);
+        let alone = Alone(self.clone());
+        let mut names = Vec::new();
+        for part in &self.parts {
+            let part = part.lock();
+            names.extend(part.entries.iter().map(|entry| Named::again(*entry)));
+        }
+        (alone, names)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.lock().entries.len()).sum()
+    }
+}
+
+impl<K: Send + Sync + 'static, P: LockPolicy> Keys<K, P> {
+    /// The wish to run alone, or not while another does.
+    pub(crate) fn all(&self, access: Access) -> Want<P> {
+        let thing: &dyn Lockable<P> = self;
+        Want::new(thing.into(), access).implied()
     }
 }
 
@@ -124,6 +147,14 @@ impl<K, P: LockPolicy> Keys<K, P> {
 pub(crate) struct Named<K: Send + Sync + 'static, P: LockPolicy>(NonNull<Entry<K, P>>);
 
 impl<K: Send + Sync, P: LockPolicy> Named<K, P> {
+    /// One more, under the mutex of the entry's part.
+    fn again(entry: NonNull<Entry<K, P>>) -> Self {
+        let named = Self(entry);
+        // Relaxed: the mutex orders it against the end of the last reference.
+        named.entry().references.fetch_add(1, Ordering::Relaxed);
+        named
+    }
+
     fn entry(&self) -> &Entry<K, P> {
         // SAFETY: this is a reference.
         unsafe { self.0.as_ref() }
@@ -178,6 +209,45 @@ impl<K: Send + Sync, P: LockPolicy> Entry<K, P> {
         unsafe { memory::release(this) };
         drop_quietly(entry);
         drop((room, anchor));
+    }
+}
+
+/// What a task owns that is to run alone, until it has.
+pub(crate) struct Alone<K, P: LockPolicy>(Arc<Keys<K, P>>);
+
+impl<K, P: LockPolicy> Drop for Alone<K, P> {
+    fn drop(&mut self) {
+        // Release, and a task's look is under a mutex: whatever runs without standing in line for all comes after this task's code.
+        self.0.alone.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// All keys.
+impl<K, P> Lockable<P> for Keys<K, P>
+where
+    K: Send + Sync,
+    P: LockPolicy,
+{
+    fn lock(&self) -> &P::Lock {
+        &self.all
+    }
+
+    fn core(&self) -> &Arc<Core<P>> {
+        &self.core
+    }
+
+    fn retain(&self) {
+        // SAFETY: every table is made in an `Arc`, by `new`.
+        unsafe { Arc::increment_strong_count(self) };
+    }
+
+    fn release(&self) -> unsafe fn(NonNull<()>) {
+        // SAFETY: as above, and the reference is the caller's.
+        |this| unsafe { Arc::decrement_strong_count(this.cast::<Self>().as_ptr()) }
+    }
+
+    fn is_last(&self) -> bool {
+        false
     }
 }
 

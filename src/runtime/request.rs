@@ -39,7 +39,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     /// # Panics
     /// If one is not of the pool with that number.
     pub(crate) fn new(mut wants: W, pool: u32) -> Option<Self> {
-        let distinct = wants::sort(wants.all_mut());
+        wants.sort();
+        let distinct = wants.all().windows(2).all(|pair| pair[0].address() != pair[1].address());
         // SAFETY: the submitter is here.
         let is_of_pool = |want: &Want<P>| unsafe { want.thing() }.core().id == pool;
         assert!(wants.all().iter().all(is_of_pool), "{FOREIGN}: submit the task to that pool");

@@ -29,6 +29,8 @@ pub(crate) trait Lockable<P: LockPolicy>: Send + Sync {
 pub struct Want<P: LockPolicy> {
     thing: NonNull<dyn Lockable<P>>,
     pub(super) access: Access,
+    /// Nobody named it: it may be there twice.
+    implied: bool,
     pub(super) place: Place<P>,
     policy: PhantomData<fn() -> P>,
 }
@@ -43,7 +45,12 @@ type Place<P> = <<P as LockPolicy>::Lock as ValueLock<<P as LockPolicy>::Gate>>:
 impl<P: LockPolicy> Want<P> {
     /// Whoever submits the task has a reference to `thing` until the task stands in line, and the line has one after that.
     pub(crate) fn new(thing: NonNull<dyn Lockable<P>>, access: Access) -> Self {
-        Self { thing, access, place: Place::<P>::default(), policy: PhantomData }
+        Self { thing, access, implied: false, place: Place::<P>::default(), policy: PhantomData }
+    }
+
+    /// May be there twice, in the same way.
+    pub(super) fn implied(self) -> Self {
+        Self { implied: true, ..self }
     }
 
     /// # Safety
@@ -73,8 +80,8 @@ pub trait Wants<P: LockPolicy>: Default + Send + 'static {
     fn add(&mut self, want: Want<P>);
     /// All of it.
     fn all(&self) -> &[Want<P>];
-    /// All of it, to be put in order.
-    fn all_mut(&mut self) -> &mut [Want<P>];
+    /// Puts it in the same order for all tasks, so that submitters can't wait for one another in a circle.
+    fn sort(&mut self);
 }
 
 /// One thing.
@@ -92,9 +99,7 @@ impl<P: LockPolicy> Wants<P> for One<P> {
         self.as_slice()
     }
 
-    fn all_mut(&mut self) -> &mut [Want<P>] {
-        self.as_mut_slice()
-    }
+    fn sort(&mut self) {}
 }
 
 impl<P: LockPolicy> Wants<P> for Many<P> {
@@ -106,22 +111,18 @@ impl<P: LockPolicy> Wants<P> for Many<P> {
         self
     }
 
-    fn all_mut(&mut self) -> &mut [Want<P>] {
-        self
+    fn sort(&mut self) {
+        if !mutant("request_joins_unsorted") {
+            // All keys before each: in a model addresses differ from run to run.
+            self.sort_unstable_by_key(|want| (!want.implied, want.address()));
+        }
+        self.dedup_by(|again, first| again.implied && again.address() == first.address());
     }
 }
 
-/// In the same order for all tasks, so that submitters can't wait for one another in a circle. False if something is wanted twice.
-pub(super) fn sort<P: LockPolicy>(wants: &mut [Want<P>]) -> bool {
-    if !mutant("request_joins_unsorted") {
-        wants.sort_unstable_by_key(Want::address);
-    }
-    wants.windows(2).all(|pair| pair[0].address() != pair[1].address())
-}
-
-/// As `sort`; what is named more than once is wanted once, exclusively if once so.
+/// What is named more than once is wanted once, exclusively if once so.
 pub(super) fn merge<P: LockPolicy>(wants: &mut Many<P>) {
-    sort(wants);
+    wants.sort();
     wants.dedup_by(|again, first| {
         let same = again.address() == first.address();
         if same && again.access == Access::Exclusive {

@@ -10,7 +10,7 @@ use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::keys::{Keys, Named};
 use crate::runtime::request::Request;
-use crate::runtime::wants::{One, Wants};
+use crate::runtime::wants::{Many, Want, Wants};
 use crate::sync::Arc;
 use crate::task;
 
@@ -81,11 +81,37 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         keys: impl IntoIterator<Item = (K, Access)>,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let (names, accesses): (Vec<_>, Vec<_>) =
-            keys.into_iter().map(|(key, access)| (self.name(key), access)).unzip();
-        let wants = names.iter().zip(accesses).filter_map(|(name, access)| Some(name.as_ref()?.want(access)));
-        let core = self.pool.core();
-        guarded::submit(core, Request::merged(wants.collect(), core.id), (), |()| f())
+        let names: Vec<_> = keys.into_iter().map(|(key, access)| Key { access, ..self.key(key) }).collect();
+        let mut wants = Many::new();
+        names.iter().for_each(|name| name.add_to(&mut wants));
+        self.submit_merged(wants, f)
+    }
+
+    /// Has `f` run by a worker while no other task of this `Keyed` runs, whatever its key: after those that were submitted before, and
+    /// before those that come later.
+    ///
+    /// It names each key that is in use, so it takes time and memory in proportion to their number.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let accounts = pool.keyed::<&str>();
+    /// let deposit = accounts.submit("alice", || "deposited");
+    /// let audit = accounts.exclusive_all(|| "audited"); // after the deposit, and before everything else
+    /// let other = accounts.submit("bob", || "afterwards");
+    /// assert_eq!((audit.result()?, deposit.result()?, other.result()?), ("audited", "deposited", "afterwards"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn exclusive_all<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
+        if !P::Lock::LINES {
+            return self.pool.submit(f);
+        }
+        let (alone, names) = self.keys.0.name_all();
+        let mut wants: Many<P> = names.iter().map(|name| name.want(Access::Exclusive)).collect();
+        wants.push(self.keys.0.all(Access::Exclusive));
+        self.submit_merged(wants, move || {
+            let _alone = alone;
+            f()
+        })
     }
 
     /// The key as something that [`ThreadPool::when`] can name, together with values and keys of other spaces; the closure gets `()` for
@@ -99,7 +125,12 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self, key: K) -> Key<K, P> {
-        Key { name: self.name(key), access: Access::Exclusive }
+        if !P::Lock::LINES {
+            task::drop_quietly(key);
+            return Key { name: None, all: None, access: Access::Exclusive };
+        }
+        let (name, crowded) = self.keys.0.name(key);
+        Key { name: Some(name), all: crowded.then(|| self.keys.0.clone()), access: Access::Exclusive }
     }
 
     /// As [`submit`](Self::submit), with nobody to hear of the end. A panic goes to the pool's panic handler.
@@ -107,9 +138,11 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// # Errors
     /// [`Refused`] once the pool is shutting down; `f` has been dropped.
     pub fn spawn(&self, key: K, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        let (name, core) = (self.name(key), self.pool.core());
-        let want = name.as_ref().map(|name| name.want(Access::Exclusive));
-        guarded::spawn(core, Request::one(want, core.id), (), |()| f())
+        let (key, core) = (self.key(key), self.pool.core());
+        if key.all.is_some() {
+            return guarded::spawn(core, Request::merged(key.wants(), core.id), (), |()| f());
+        }
+        guarded::spawn(core, Request::one(key.want(), core.id), (), |()| f())
     }
 
     fn submit_one<T: Send + 'static>(
@@ -118,18 +151,21 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         access: Access,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let (name, core) = (self.name(key), self.pool.core());
-        let want = name.as_ref().map(|name| name.want(access));
-        guarded::submit(core, Request::one(want, core.id), (), |()| f())
+        let (key, core) = (Key { access, ..self.key(key) }, self.pool.core());
+        if key.all.is_some() {
+            return self.submit_merged(key.wants(), f);
+        }
+        guarded::submit(core, Request::one(key.want(), core.id), (), |()| f())
     }
 
-    /// None if the gate covers all keys.
-    fn name(&self, key: K) -> Option<Named<K, P>> {
-        if !P::Lock::LINES {
-            task::drop_quietly(key);
-            return None;
-        }
-        Some(self.keys.0.name(key))
+    /// Whoever calls this has references to all of it.
+    fn submit_merged<T: Send + 'static>(
+        &self,
+        wants: Many<P>,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> TaskHandle<T> {
+        let core = self.pool.core();
+        guarded::submit(core, Request::merged(wants, core.id), (), |()| f())
     }
 
     /// How many keys tasks name at the moment; a task that has just ended may still count. Always none under a policy whose gate
@@ -148,6 +184,8 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
 pub struct Key<K: Send + Sync + 'static, P: LockPolicy = LockFree> {
     /// None if the gate covers all keys.
     name: Option<Named<K, P>>,
+    /// The table, if a task of it is to run alone.
+    all: Option<Arc<Keys<K, P>>>,
     access: Access,
 }
 
@@ -157,16 +195,29 @@ impl<K: Send + Sync, P: LockPolicy> Key<K, P> {
     pub fn shared(self) -> Self {
         Self { access: Access::Shared, ..self }
     }
+
+    fn want(&self) -> Option<Want<P>> {
+        self.name.as_ref().map(|name| name.want(self.access))
+    }
+
+    fn wants(&self) -> Many<P> {
+        let mut wants = Many::new();
+        self.add_to(&mut wants);
+        wants
+    }
+
+    fn add_to(&self, wants: &mut Many<P>) {
+        wants.extend(self.want());
+        wants.extend(self.all.as_ref().map(|all| all.all(Access::Shared)));
+    }
 }
 
 impl<K: Send + Sync, P: LockPolicy> sealed::Want<P> for Key<K, P> {
     type Places = ();
-    type Wants = One<P>;
+    type Wants = Many<P>;
 
     fn want(&self, wants: &mut impl Wants<P>) {
-        if let Some(name) = &self.name {
-            wants.add(name.want(self.access));
-        }
+        self.wants().into_iter().for_each(|want| wants.add(want));
     }
 }
 

@@ -308,3 +308,73 @@ pub(crate) fn keys_and_values_are_taken_in_one_step<P: LockPolicy>(pool: &Thread
     until_empty(&keys);
     until_empty(&others);
 }
+
+pub(crate) fn a_task_alone_meets_no_other<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed::<usize>();
+    let (inside, alone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    thread::scope(|scope| {
+        for seed in 0..2 {
+            let (keys, inside, alone) = (&keys, &inside, &alone);
+            scope.spawn(move || {
+                let mut next = numbers(seed);
+                for n in 0..2_000 {
+                    let (inside, alone) = (inside.clone(), alone.clone());
+                    if n % 50 == 0 {
+                        let audit = keys.exclusive_all(move || {
+                            assert_eq!(inside.load(SeqCst), 0, "nobody else runs");
+                            alone.fetch_add(1, SeqCst);
+                            thread::yield_now();
+                            assert_eq!(inside.load(SeqCst), 0, "and nobody comes");
+                        });
+                        // Some are given up.
+                        if n % 200 == 0 {
+                            audit.cancel();
+                        }
+                        continue;
+                    }
+                    let run = move || {
+                        inside.fetch_add(1, SeqCst);
+                        thread::yield_now();
+                        inside.fetch_sub(1, SeqCst);
+                    };
+                    let [a, b, _] = distinct(64, &mut next);
+                    match n % 3 {
+                        0 => keys.spawn(a, run).unwrap(),
+                        1 => drop(keys.submit_all([(a, Access::Exclusive), (b, Access::Shared)], run)),
+                        _ => drop(pool.when((keys.key(a).shared(), keys.key(b)), move |_| run())),
+                    }
+                }
+            });
+        }
+    });
+    keys.exclusive_all(|| ()).result().unwrap();
+    pool.shutdown();
+    assert_eq!(pool.metrics().panicked, 0);
+    assert!(alone.load(SeqCst) >= 60, "{} of 80 ran", alone.load(SeqCst));
+    until_empty(&keys);
+}
+
+pub(crate) fn a_task_alone_keeps_its_place<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed::<u32>();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let note = |name: &'static str| {
+        let log = log.clone();
+        move || log.lock().unwrap().push(name)
+    };
+    let (open, holder) = hold(&keys, 1);
+    let all = [
+        keys.submit(1, note("before, same key")),
+        keys.exclusive_all(note("alone")),
+        keys.submit(2, note("after, another key")),
+        keys.submit(1, note("after, same key")),
+        keys.exclusive_all(note("alone again")),
+        keys.submit(3, note("last")),
+    ];
+    open.send(()).unwrap();
+    holder.result().unwrap();
+    all.into_iter().for_each(|handle| handle.result().unwrap());
+    let log = log.lock().unwrap();
+    let at = |name| log.iter().position(|noted| *noted == name).unwrap();
+    assert_eq!((at("before, same key"), at("alone"), at("alone again"), at("last")), (0, 1, 4, 5));
+    until_empty(&keys);
+}

@@ -91,6 +91,25 @@ fn a_key_that_goes_and_comes_back_excludes<P: LockPolicy>(pool: ThreadPool<P>) {
     assert!(keys.is_empty());
 }
 
+/// A task that runs alone, against one with a key that nobody has named yet.
+fn a_task_alone_excludes_new_keys<P: LockPolicy>(pool: ThreadPool<P>) {
+    let keys = pool.keyed::<u32>();
+    let value = Arc::new(Number(UnsafeCell::new(0)));
+    let add = || {
+        let value = value.clone();
+        move || value.add_shared()
+    };
+    let submitter = {
+        let (keys, add) = (keys.clone(), add());
+        thread::spawn(move || keys.submit(1, add).result().unwrap())
+    };
+    let here = keys.exclusive_all(add()).result().unwrap();
+    let there = submitter.join().unwrap();
+    assert_eq!(here + there, 3);
+    pool.shutdown();
+    assert!(keys.is_empty());
+}
+
 /// A worker keeps no task for itself while code of the user runs that waits for what the task does.
 fn a_callback_can_wait_for_the_next_task<P: LockPolicy>(pool: ThreadPool<P>) {
     let value = number(&pool);
@@ -148,6 +167,12 @@ mod opposite {
 /// Where tasks of one value are kept apart by a line.
 mod lines {
     use super::*;
-    stamp!(@policy fine FineGrained; a_callback_can_wait_for_the_next_task: (two: 2, 1););
-    stamp!(@policy lock_free LockFree; a_callback_can_wait_for_the_next_task: (two: 2, 1););
+    stamp!(@policy fine FineGrained;
+        a_callback_can_wait_for_the_next_task: (two: 2, 1);
+        a_task_alone_excludes_new_keys: (one: 1, 1), (two: 2, 1);
+    );
+    stamp!(@policy lock_free LockFree;
+        a_callback_can_wait_for_the_next_task: (two: 2, 1);
+        a_task_alone_excludes_new_keys: (one: 1, 1), (two: 2, 1);
+    );
 }
