@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 
 use super::current::{self, Frame};
 use super::idle::{Exit, Idle, Notify};
+use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::wait::Waits;
 use super::worker::{self, Worker};
@@ -51,7 +52,7 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(crate) config: Config,
     hooks: Hooks,
     pub(super) queue: P::Queue,
-    pub(super) gate: P::Gate,
+    pub(crate) lock: Arc<Lock<P::Gate>>,
     pub(super) idle: Idle,
     pub(super) parkers: Box<[CachePadded<Parker>]>,
     pub(super) counters: Box<[CachePadded<WorkerCounters>]>,
@@ -76,19 +77,21 @@ pub(crate) struct Core<P: LockPolicy> {
 }
 
 impl<P: LockPolicy> Core<P> {
-    pub(crate) fn new(config: Config, hooks: Hooks) -> Arc<Self> {
+    pub(crate) fn new(config: Config, hooks: Hooks, lock: Arc<Lock<P::Gate>>) -> Arc<Self> {
         let threads = config.workers + config.spares;
         let queue = P::Queue::new(&QueueConfig { locals: threads, order: config.order });
         // Behind an exclusive gate a second active worker could only stand in line.
         let target = if P::Gate::EXCLUSIVE { 1 } else { config.workers };
         let places = (0..threads).map(|_| Place { local: Mutex::new(None), thread: Mutex::new(None) }).collect();
+        // Never reused: a worker trusts the number to say which pool, and so which types, it belongs to.
+        let id = unique_number();
+        lock.add(id);
         Arc::new(Self {
-            // Never reused: a worker trusts the number to say which pool, and so which types, it belongs to.
-            id: unique_number(),
+            id,
             hooks,
             places,
             queue,
-            gate: P::Gate::new(),
+            lock,
             idle: Idle::new(target, threads),
             parkers: (0..threads).map(|_| CachePadded::new(Parker::new())).collect(),
             counters: (0..threads).map(|_| CachePadded::default()).collect(),
@@ -108,6 +111,11 @@ impl<P: LockPolicy> Core<P> {
         })
     }
 
+    /// Whether tasks of the two need the same lock.
+    pub(crate) fn has_lock_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.lock, &other.lock)
+    }
+
     /// The worker of a frame of a pool whose policy is `P`.
     pub(super) fn worker(frame: &Frame) -> Option<&Worker<P>> {
         // SAFETY: such a frame's worker is a `Worker<P>` below on this thread's stack: pools' numbers are unique, and every
@@ -120,7 +128,7 @@ impl<P: LockPolicy> Core<P> {
     }
 
     pub(crate) fn gate(&self) -> &P::Gate {
-        &self.gate
+        &self.lock.gate
     }
 
     pub(crate) fn has_queued(&self) -> bool {
@@ -328,7 +336,7 @@ impl<P: LockPolicy> Core<P> {
     /// Waits for a draining pool to stop and joins its threads; false if the deadline came first, or if the caller is one
     /// of them and would wait for itself.
     pub(crate) fn join(&self, deadline: Option<Instant>) -> bool {
-        if current::frames(|mut frames| frames.any(|frame| frame.pool == self.id)) {
+        if current::frames(|mut frames| frames.any(|frame| frame.covers(self.id))) {
             return self.is_terminated();
         }
         let mut terminated = self.terminated.lock();
@@ -362,7 +370,7 @@ impl<P: LockPolicy> Core<P> {
         metrics.cancelled += self.cancelled.get();
         metrics.woken = self.woken.get();
         metrics.start_failures = self.start_failures.get();
-        let lock = self.gate.counts();
+        let lock = self.gate().counts();
         (metrics.lock_waits, metrics.lock_wait_time) = (lock.waits, lock.waited);
         (metrics.lock_holds, metrics.lock_hold_time) = (lock.holds, lock.held);
         (metrics.lock_wait_times, metrics.lock_hold_times) = (lock.wait_times, lock.hold_times);
@@ -372,5 +380,11 @@ impl<P: LockPolicy> Core<P> {
         metrics.queue_depth = (self.queue.len() as u64).saturating_sub(stale) + self.waiting_for_values();
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
         metrics
+    }
+}
+
+impl<P: LockPolicy> Drop for Core<P> {
+    fn drop(&mut self) {
+        self.lock.remove(self.id);
     }
 }

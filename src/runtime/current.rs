@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ptr;
 
+use super::lock::Covers;
 use super::worker::Blockable;
 use crate::sync::local;
 use crate::task::state::State;
@@ -24,7 +25,8 @@ pub(crate) enum Kind {
 /// A task being run, a locked section or a blocking region.
 pub(crate) struct Frame {
     pub(crate) pool: u32,
-    pub(crate) exclusive: bool,
+    /// What code in the frame holds, or its worker; none where nobody is excluded.
+    lock: Option<*const dyn Covers>,
     pub(crate) kind: Cell<Kind>,
     /// Whether a context refers to this frame, or its task holds guarded values; also while it is in a blocking region.
     pub(crate) has_context: Cell<bool>,
@@ -44,6 +46,16 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Whether the frame is of that pool, or of one with the same lock.
+    pub(crate) fn covers(&self, pool: u32) -> bool {
+        // SAFETY: the lock is that of the pool, which outlives its frames.
+        self.pool == pool || self.lock.is_some_and(|lock| unsafe { &*lock }.covers(pool))
+    }
+
     /// Whether its task needs something of the pool whose worker this is.
     pub(crate) fn runs_own_task(&self) -> bool {
         // SAFETY: the task of a frame runs, so it is alive, but for a detached one without needs, which does not ask.
@@ -63,7 +75,7 @@ impl Frame {
     /// Runs `f` with a new innermost frame.
     pub(crate) fn enter<R>(
         pool: u32,
-        exclusive: bool,
+        lock: Option<*const dyn Covers>,
         kind: Kind,
         task: Identity,
         state: *const State,
@@ -79,7 +91,7 @@ impl Frame {
         let outer = innermost();
         let frame = Frame {
             pool,
-            exclusive,
+            lock,
             kind: Cell::new(kind),
             has_context: Cell::new(false),
             lends: Cell::new(false),

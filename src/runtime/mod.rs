@@ -6,6 +6,7 @@ mod core;
 pub(crate) mod current;
 mod idle;
 pub(crate) mod keys;
+mod lock;
 mod metrics;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
@@ -17,5 +18,6 @@ mod worker;
 
 pub(crate) use self::core::{Config, Core, Hooks};
 pub(crate) use idle::MAX_THREADS;
+pub(crate) use lock::Lock;
 pub use metrics::{Metrics, WorkerMetrics};
 pub(crate) use wait::wait;

@@ -37,14 +37,17 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     /// None if one value is named twice.
     ///
     /// # Panics
-    /// If one is not of the pool with that number.
-    pub(crate) fn new(mut wants: W, pool: u32) -> Option<Self> {
+    /// If one is not of that pool, nor covered by its lock.
+    pub(crate) fn new(mut wants: W, core: &Core<P>) -> Option<Self> {
         wants.sort();
         let distinct = wants.all().windows(2).all(|pair| pair[0].address() != pair[1].address());
-        // SAFETY: the submitter is here.
-        let is_of_pool = |want: &Want<P>| unsafe { want.thing() }.core().id == pool;
-        assert!(wants.all().iter().all(is_of_pool), "{FOREIGN}: submit the task to that pool");
-        distinct.then(|| Self::of(wants, pool))
+        let is_covered = |want: &Want<P>| {
+            // SAFETY: the submitter is here.
+            let other = unsafe { want.thing() }.core();
+            other.id == core.id || (!P::Lock::LINES && other.has_lock_of(core))
+        };
+        assert!(wants.all().iter().all(is_covered), "{FOREIGN}: submit the task to that pool");
+        distinct.then(|| Self::of(wants, core.id))
     }
 
     fn of(wants: W, pool: u32) -> Self {

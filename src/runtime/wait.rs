@@ -24,7 +24,8 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
         }
         let Some(innermost) = frames.clone().next() else { return park(join, deadline) };
         // Code with a context holds the lock, and only its context may let go of it.
-        let holds = |frame: &Frame| frame.exclusive && frame.pool == join.pool() && frame.kind.get() == Kind::Context;
+        let holds =
+            |frame: &Frame| frame.is_exclusive() && frame.kind.get() == Kind::Context && frame.covers(join.pool());
         if frames.clone().any(holds) {
             return Err(WaitError::WouldDeadlock);
         }

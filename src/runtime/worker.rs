@@ -70,7 +70,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         core,
     };
     let blockable: *const dyn Blockable = &raw const worker;
-    let frame = (worker.core.id, P::Gate::EXCLUSIVE);
+    let frame = (worker.core.id, worker.core.lock.as_covers());
     Frame::enter(frame.0, frame.1, Kind::Idle, ptr::null(), ptr::null(), Some(blockable), |frame| {
         // Inside the frame: a hook that shuts the pool down must not wait for its own thread.
         worker.core.call_hook(|hooks| hooks.thread_start.as_ref(), index);
@@ -88,7 +88,7 @@ impl<P: LockPolicy> Worker<P> {
         let core = &*self.core;
         loop {
             if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
-                core.gate.enter(Entrant::Ordinary);
+                core.gate().enter(Entrant::Ordinary);
                 self.holds.set(true);
             }
             let found =
@@ -106,7 +106,7 @@ impl<P: LockPolicy> Worker<P> {
                     if let Some(task) = self.kept.take() {
                         self.run_batch(frame, task);
                     }
-                    if P::Gate::EXCLUSIVE && core.gate.is_wanted() {
+                    if P::Gate::EXCLUSIVE && core.gate().is_wanted() {
                         self.leave_gate();
                     }
                     if core.idle.is_surplus() {
@@ -146,14 +146,14 @@ impl<P: LockPolicy> Worker<P> {
 
     fn leave_gate(&self) {
         if P::Gate::EXCLUSIVE && self.holds.take() {
-            self.core.gate.leave();
+            self.core.gate().leave();
         }
     }
 
     /// Runs a task next, or soon, that the one which has just ended let in.
     pub(super) fn keep(&self, task: Task) {
         let core = &self.core;
-        let others_wait = (P::Gate::EXCLUSIVE && core.gate.is_wanted()) || core.idle.is_surplus();
+        let others_wait = (P::Gate::EXCLUSIVE && core.gate().is_wanted()) || core.idle.is_surplus();
         let kept = self.kept.take();
         if kept.is_none() && self.depth.get() == 0 && !others_wait && self.batch.get() > 0 {
             self.batch.set(self.batch.get() - 1);
@@ -292,7 +292,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     fn unblock(&self, held: bool) {
         self.core.idle.unblock();
         if held {
-            self.core.gate.enter(Entrant::Returner);
+            self.core.gate().enter(Entrant::Returner);
             self.holds.set(true);
         }
     }
@@ -305,7 +305,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         self.depth.set(self.depth.get() + 1);
         self.core.inlined.add_shared(1);
         let blockable: *const dyn Blockable = self;
-        Frame::enter(self.core.id, P::Gate::EXCLUSIVE, Kind::Plain, task, state, Some(blockable), |_| {
+        Frame::enter(self.core.id, self.core.lock.as_covers(), Kind::Plain, task, state, Some(blockable), |_| {
             run(self.tally());
         });
         self.depth.set(self.depth.get() - 1);

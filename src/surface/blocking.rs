@@ -23,7 +23,9 @@ use crate::runtime::current::{self, Blocked, Kind};
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     current::frames(|mut frames| match frames.next() {
         // Where no gate is held there is none to let go of.
-        Some(frame) if frame.kind.get() == Kind::Plain || (frame.kind.get() == Kind::Context && !frame.exclusive) => {
+        Some(frame)
+            if frame.kind.get() == Kind::Plain || (frame.kind.get() == Kind::Context && !frame.is_exclusive()) =>
+        {
             let _blocked = Blocked::enter(frame);
             f()
         }

@@ -1,14 +1,14 @@
 //! Settings of a pool.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{BuildError, ThreadPool};
+use crate::gate::ExclusiveGate;
 use crate::policy::run_queue::LocalOrder;
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::{Config, Core, Hooks, MAX_THREADS};
-use crate::sync::MODEL;
+use crate::runtime::{Config, Core, Hooks, Lock, MAX_THREADS};
+use crate::sync::{Arc, MODEL};
 use crate::task::PanicPayload;
 
 /// Settings of a [`ThreadPool`]; made by [`ThreadPool::builder`].
@@ -32,7 +32,8 @@ pub struct Builder<P: LockPolicy = LockFree> {
     switch_interval: Duration,
     prestart: bool,
     hooks: Hooks,
-    policy: PhantomData<fn() -> P>,
+    /// That of another pool.
+    lock: Option<Arc<Lock<P::Gate>>>,
 }
 
 impl<P: LockPolicy> Default for Builder<P> {
@@ -54,11 +55,11 @@ impl<P: LockPolicy> Builder<P> {
             switch_interval: Duration::from_millis(5),
             prestart: false,
             hooks: Hooks::default(),
-            policy: PhantomData,
+            lock: None,
         }
     }
 
-    /// The same settings for another lock policy.
+    /// The same settings for another lock policy. The lock is its own again, see [`share_lock`](Self::share_lock).
     pub fn policy<Q: LockPolicy>(self) -> Builder<Q> {
         let Self { max_workers, max_spares, thread_name, stack_size, order, .. } = self;
         let Self { keep_alive, switch_interval, prestart, hooks, .. } = self;
@@ -72,7 +73,7 @@ impl<P: LockPolicy> Builder<P> {
             switch_interval,
             prestart,
             hooks,
-            policy: PhantomData,
+            lock: None,
         }
     }
 
@@ -169,6 +170,31 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
+    /// The pool has no global lock of its own, but that of `other`: of all their tasks one runs at a time, and a context of either is good
+    /// for the guarded values of both. For a library that is not thread-safe and is used by two pools.
+    ///
+    /// Each pool has its own queue, workers and settings. Tasks of one pool keep their order, those of two have none. A shutdown does not
+    /// wait inside a task of the other pool, as it does not inside a task of its own: such a wait could never end. The lock's metrics are
+    /// those of all its pools.
+    ///
+    /// ```
+    /// use lockgrain::{GlobalLock, ThreadPool};
+    ///
+    /// let imports = ThreadPool::builder().policy::<GlobalLock>().build()?;
+    /// let exports = ThreadPool::builder().policy::<GlobalLock>().share_lock(&imports).build()?;
+    /// let file = imports.guarded(String::new());
+    /// imports.when(&file, |file| file.push_str("data")).result()?;
+    /// assert_eq!(exports.when(&file, |file| file.len()).result()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn share_lock<Q: LockPolicy<Gate = P::Gate>>(mut self, other: &ThreadPool<Q>) -> Self
+    where
+        P::Gate: ExclusiveGate,
+    {
+        self.lock = Some(other.core().lock.clone());
+        self
+    }
+
     /// Builds the pool.
     ///
     /// # Errors
@@ -195,7 +221,7 @@ impl<P: LockPolicy> Builder<P> {
             keep_alive: self.keep_alive,
             switch_interval: self.switch_interval,
         };
-        let pool = ThreadPool::from_core(Core::new(config, self.hooks));
+        let pool = ThreadPool::from_core(Core::new(config, self.hooks, self.lock.unwrap_or_else(Lock::new)));
         if self.prestart {
             // On an error the pool's drop stops the threads that did start, and joins them.
             pool.core().prestart().map_err(BuildError::Thread)?;

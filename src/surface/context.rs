@@ -44,9 +44,14 @@ impl<P: LockPolicy> Context<P> {
             let frame = frames.find(|frame| frame.pool == pool && frame.worker.is_some());
             let frame = frame.expect("a task with a context only runs on a worker of the pool it was submitted to");
             let core = Core::of_worker(frame).expect("looked for a frame with a worker");
-            let _lent = Lent::enter(frame, false);
-            f(&mut Self::new(core, frame))
+            Self::lent(core, frame, f)
         })
+    }
+
+    /// Runs `f` with a context in a frame whose worker holds the lock of `core`.
+    fn lent<R>(core: &Arc<Core<P>>, frame: &Frame, f: impl FnOnce(&mut Self) -> R) -> R {
+        let _lent = Lent::enter(frame, false);
+        f(&mut Self::new(core, frame))
     }
 
     /// Enters the gate on a thread from outside, and leaves it at the end, also by a panic.
@@ -59,7 +64,7 @@ impl<P: LockPolicy> Context<P> {
         }
         core.gate().enter(Entrant::Ordinary);
         let _leave = Leave(core.gate());
-        Frame::enter(core.id, P::Gate::EXCLUSIVE, Kind::Context, ptr::null(), ptr::null(), None, |frame| {
+        Frame::enter(core.id, core.lock.as_covers(), Kind::Context, ptr::null(), ptr::null(), None, |frame| {
             frame.has_context.set(true);
             f(&mut Self::new(core, frame))
         })
@@ -246,7 +251,7 @@ where
     /// Runs `f` on this thread while it holds the global lock: no task of the pool runs meanwhile.
     ///
     /// # Panics
-    /// If this thread has a context of this pool already: inside `lock`, or inside a task with a context.
+    /// If this thread has a context of this lock already: inside `lock`, or inside a task with a context.
     ///
     /// ```
     /// use lockgrain::{GlobalLock, ThreadPool};
@@ -258,15 +263,15 @@ where
     pub fn lock<R>(&self, f: impl FnOnce(&mut Context<P>) -> R) -> R {
         let core = self.core();
         current::frames(|frames| {
-            let mut mine = frames.filter(|frame| frame.pool == core.id);
+            let mut mine = frames.filter(|frame| frame.covers(core.id));
             let refused = mine.clone().any(|frame| frame.has_context.get());
-            assert!(!refused, "this thread has a context of this pool already: use that one");
+            assert!(!refused, "this thread has a context of this lock already: use that one");
             match mine.next() {
                 Some(frame) if frame.lends.get() => {
                     let _lent = LentAgain::enter(frame);
                     f(&mut Context::new(core, frame))
                 }
-                Some(frame) if frame.kind.get() == Kind::Plain => Context::within(core.id, f),
+                Some(frame) if frame.kind.get() == Kind::Plain => Context::lent(core, frame, f),
                 _ => Context::locked(core, f),
             }
         })

@@ -222,7 +222,7 @@ where
     }
 
     fn check(&self, cx: &Context<P>) {
-        assert!(cx.core().id == self.value.core.id, "{FOREIGN}: it needs a context of its own pool");
+        assert!(cx.core().has_lock_of(&self.value.core), "{FOREIGN}: it needs a context of its own pool");
     }
 }
 
@@ -280,7 +280,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: for<'a> FnOnce(Lent<'a, P, V>) -> T + Send + 'static,
     {
         let core = self.core();
-        match ask(core.id, &values) {
+        match ask(core, &values) {
             Some((request, places)) => submit(core, request, places, f),
             None => {
                 task::drop_quietly(f);
@@ -312,7 +312,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: for<'a> FnOnce(Lent<'a, P, V>) + Send + 'static,
     {
         let core = self.core();
-        let Some((request, places)) = ask(core.id, &values) else {
+        let Some((request, places)) = ask(core, &values) else {
             task::drop_quietly(f);
             return Err(TaskError::Aliased);
         };
@@ -323,10 +323,10 @@ impl<P: LockPolicy> ThreadPool<P> {
 type Asked<P, V> = (Request<P, <V as sealed::Want<P>>::Wants>, <V as sealed::Want<P>>::Places);
 
 /// What to ask for, and where it is; none if a value is named twice. It is `values` that keep it alive until the task stands in line.
-fn ask<P: LockPolicy, V: Values<P>>(pool: u32, values: &V) -> Option<Asked<P, V>> {
+fn ask<P: LockPolicy, V: Values<P>>(core: &Core<P>, values: &V) -> Option<Asked<P, V>> {
     let mut wants = V::Wants::default();
     let places = values.want(&mut wants);
-    Some((Request::new(wants, pool)?, places))
+    Some((Request::new(wants, core)?, places))
 }
 
 /// Has `f` run once the request has all that it wants. The caller has a reference to each of these.
