@@ -341,6 +341,8 @@ pub(crate) fn a_panic_poisons_if_asked<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(matches!(pool.when(value.shared(), |value| *value).result(), Err(TaskError::Poisoned)));
     assert!(matches!(pool.when(&vec![other.clone(), value.clone()], |_| ()).result(), Err(TaskError::Poisoned)));
     pool.spawn_when(&value, |value| *value = 7).unwrap();
+    // After that one, so that it has had its turn before the value is good again.
+    assert!(matches!(pool.when((&value, &other), |_| ()).result(), Err(TaskError::Poisoned)));
     assert_eq!(pool.when(&other, |other| *other).result().unwrap(), 2);
     value.clear_poison();
     assert_eq!(pool.when(&value, |value| *value).result().unwrap(), 1);

@@ -2,6 +2,7 @@
 
 mod example;
 mod models;
+mod python;
 mod step;
 
 use std::process::ExitCode;

@@ -59,6 +59,7 @@ pub(crate) fn all() -> Vec<Step> {
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
         cargo("example sqlite", "run --quiet --release -p lockgrain-sqlite -- --operations 20000", &[]),
+        Step { name: "example python", run: Box::new(crate::python::check) },
     ]
 }
 
