@@ -34,7 +34,7 @@ mod sync;
 mod task;
 
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
-pub use runtime::{Metrics, WorkerMetrics};
+pub use runtime::{HeldTooLong, Metrics, WorkerMetrics};
 pub use surface::{
     BuildError, Builder, CancelRequested, Context, Guarded, Key, Keyed, Lent, Refused, Rejected, Shared, Strand,
     TaskHandle, ThreadPool, Values, blocking,

@@ -353,3 +353,40 @@ fn waits_know_that_pools_have_one_lock() {
     // The other goes on.
     assert_eq!(second.submit(|| 10).result().unwrap(), 10);
 }
+
+#[test]
+fn a_task_that_holds_the_lock_for_too_long_is_named() {
+    const LONG: Duration = Duration::from_millis(60);
+    let (send, events) = mpsc::channel();
+    let hook = move |event: &lockgrain::HeldTooLong| {
+        send.send(event.clone()).unwrap();
+        panic!("a panicking hook is survived");
+    };
+    let pool: ThreadPool<GlobalLock> = Builder::new().max_workers(2).on_held_too_long(LONG / 2, hook).build().unwrap();
+    fn considerate(cx: &mut lockgrain::Context<GlobalLock>) {
+        cx.blocking(|| thread::sleep(LONG));
+    }
+    fn selfish(_: &mut lockgrain::Context<GlobalLock>) {
+        thread::sleep(LONG);
+    }
+    fn selfish_at_last(cx: &mut lockgrain::Context<GlobalLock>) {
+        cx.blocking(|| ());
+        thread::sleep(LONG);
+        cx.blocking(|| ());
+    }
+    fn child() {
+        thread::sleep(LONG);
+    }
+    pool.submit_with(considerate).result().unwrap();
+    pool.submit_with(selfish).result().unwrap();
+    pool.submit_with(selfish_at_last).result().unwrap();
+    pool.spawn(child).unwrap();
+    pool.shutdown();
+    let events: Vec<_> = events.try_iter().collect();
+    // An overloaded machine may add others, but not take these away.
+    for name in ["::selfish", "::selfish_at_last", "::child"] {
+        let found = events.iter().find(|event| event.task.contains(&format!("{name}>")) || event.task.ends_with(name));
+        assert!(found.unwrap_or_else(|| panic!("{name} in {events:?}")).held >= LONG / 2);
+    }
+    assert!(events.len() < 6, "{events:?}");
+}

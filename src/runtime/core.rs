@@ -26,6 +26,20 @@ pub(crate) struct Hooks {
     pub(crate) thread_start: Option<ThreadHook>,
     pub(crate) thread_stop: Option<ThreadHook>,
     pub(crate) panic: Option<Box<dyn Fn(PanicPayload) + Send + Sync>>,
+    pub(crate) held_too_long: Option<(Duration, HoldHook)>,
+}
+
+type HoldHook = Box<dyn Fn(&HeldTooLong) + Send + Sync>;
+
+/// A task has held the global lock for longer than it should: see
+/// [`Builder::on_held_too_long`](crate::Builder::on_held_too_long).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HeldTooLong {
+    /// The name of the task's closure as the compiler gives it, like `app::import::{{closure}}`, with what the pool wraps around it.
+    pub task: &'static str,
+    /// For how long it held the lock without a break.
+    pub held: Duration,
 }
 
 /// What the builder settled.
@@ -255,6 +269,22 @@ impl<P: LockPolicy> Core<P> {
     pub(super) fn call_hook(&self, hook: impl FnOnce(&Hooks) -> Option<&ThreadHook>, index: usize) {
         if let Some(hook) = hook(&self.hooks) {
             quietly(|| hook(index));
+        }
+    }
+
+    /// Since when a task that begins now, or gets the lock back, holds it; none if nobody asks.
+    pub(super) fn watch(&self) -> Option<Instant> {
+        (P::Gate::EXCLUSIVE && self.hooks.held_too_long.is_some()).then(Instant::now)
+    }
+
+    /// A task has ended, or lets go of the lock.
+    #[cold]
+    pub(super) fn held(&self, task: &'static str, since: Instant) {
+        let held = Instant::now().duration_since(since);
+        if let Some((limit, hook)) = &self.hooks.held_too_long
+            && held > *limit
+        {
+            quietly(|| hook(&HeldTooLong { task, held }));
         }
     }
 

@@ -16,6 +16,7 @@ mod wait;
 pub(crate) mod wants;
 mod worker;
 
+pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
 pub(crate) use idle::MAX_THREADS;
 pub(crate) use lock::Lock;

@@ -33,6 +33,10 @@ pub(super) struct Worker<P: LockPolicy> {
     kept: Cell<Option<Task>>,
     /// How many more may be kept.
     batch: Cell<u32>,
+    /// The task that holds the lock, and since when, if somebody wants to hear of long holds.
+    hold: Cell<Option<(&'static str, Instant)>>,
+    /// The same task, while it has let go.
+    blocked: Cell<Option<&'static str>>,
     patience: Patience,
 }
 
@@ -43,6 +47,8 @@ pub(crate) trait Blockable {
     fn block(&self, release: bool) -> bool;
     /// Takes back what `block` gave up.
     fn unblock(&self, held: bool);
+    /// Lets go of the gate and enters it again, as `who`.
+    fn pass_gate(&self, who: Entrant);
     /// Runs a claimed task on top of the one that waits for it; false if the stack is too deep for that.
     fn may_inline(&self) -> bool;
     fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&Tally));
@@ -66,6 +72,8 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         depth: Cell::new(0),
         kept: Cell::new(None),
         batch: Cell::new(BATCH),
+        hold: Cell::new(None),
+        blocked: Cell::new(None),
         patience: Patience::new(),
         core,
     };
@@ -169,6 +177,13 @@ impl<P: LockPolicy> Worker<P> {
         self.core.counters[self.index].let_in.add_owned(1);
     }
 
+    /// Reports a task that has held the lock for too long; its name.
+    fn end_hold(&self) -> Option<&'static str> {
+        let (task, since) = self.hold.take()?;
+        self.core.held(task, since);
+        Some(task)
+    }
+
     fn tally(&self) -> &Tally {
         &self.core.counters[self.index].tally
     }
@@ -177,7 +192,13 @@ impl<P: LockPolicy> Worker<P> {
         frame.kind.set(Kind::Plain);
         frame.task.set(task.identity());
         frame.state.set(task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
+        if let Some(since) = self.core.watch() {
+            self.hold.set(Some((task.name(), since)));
+        }
         self.settle(task);
+        if P::Gate::EXCLUSIVE {
+            self.end_hold();
+        }
         frame.kind.set(Kind::Idle);
         frame.task.set(ptr::null());
         frame.state.set(ptr::null());
@@ -273,9 +294,18 @@ impl<P: LockPolicy> Worker<P> {
 }
 
 impl<P: LockPolicy> Blockable for Worker<P> {
+    fn pass_gate(&self, who: Entrant) {
+        let task = self.end_hold();
+        self.core.gate().leave();
+        self.core.gate().enter(who);
+        self.hold.set(task.zip(self.core.watch()));
+    }
+
     fn block(&self, release: bool) -> bool {
         let held = self.holds.get();
         if held && release {
+            let task = self.end_hold();
+            self.blocked.set(task);
             self.leave_gate();
         }
         // In the hook of a thread's start, which counts as searching.
@@ -294,6 +324,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         if held {
             self.core.gate().enter(Entrant::Returner);
             self.holds.set(true);
+            self.hold.set(self.blocked.take().zip(self.core.watch()));
         }
     }
 

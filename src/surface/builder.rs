@@ -7,7 +7,7 @@ use super::{BuildError, ThreadPool};
 use crate::gate::ExclusiveGate;
 use crate::policy::run_queue::LocalOrder;
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::{Config, Core, Hooks, Lock, MAX_THREADS};
+use crate::runtime::{Config, Core, HeldTooLong, Hooks, Lock, MAX_THREADS};
 use crate::sync::{Arc, MODEL};
 use crate::task::PanicPayload;
 
@@ -160,6 +160,37 @@ impl<P: LockPolicy> Builder<P> {
     /// Called on each thread after its last task, with its index; otherwise as [`on_thread_start`](Self::on_thread_start).
     pub fn on_thread_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.hooks.thread_stop = Some(Box::new(hook));
+        self
+    }
+
+    /// Called when a task has held the global lock for longer than `limit` without a break: once it ends, blocks, or lets others in at a
+    /// checkpoint. For finding the task that keeps all others waiting; it costs two looks at the clock a task. Never called under a policy
+    /// without a global lock.
+    ///
+    /// The hook runs on the worker, which still has the lock. A panic in it is reported and survived.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lockgrain::{GlobalLock, ThreadPool};
+    ///
+    /// let (send, events) = std::sync::mpsc::channel();
+    /// let pool = ThreadPool::builder()
+    ///     .policy::<GlobalLock>()
+    ///     .on_held_too_long(Duration::from_millis(5), move |event| drop(send.send(event.clone())))
+    ///     .build()?;
+    /// fn slow() {
+    ///     std::thread::sleep(Duration::from_millis(10));
+    /// }
+    /// pool.submit(slow).result()?;
+    /// pool.shutdown();
+    /// let event = events.recv()?;
+    /// assert!(event.held > Duration::from_millis(5) && event.task.contains("slow"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "slow_callback_duration")]
+    pub fn on_held_too_long(mut self, limit: Duration, hook: impl Fn(&HeldTooLong) + Send + Sync + 'static) -> Self {
+        self.hooks.held_too_long = Some((limit, Box::new(hook)));
         self
     }
 

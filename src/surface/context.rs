@@ -172,8 +172,7 @@ impl<P: LockPolicy> Context<P> {
     fn let_others_run(&mut self) {
         let core = self.core();
         if core.gate().is_wanted_back() {
-            core.gate().leave();
-            core.gate().enter(Entrant::Interrupted);
+            self.pass_gate(Entrant::Interrupted);
             return;
         }
         let now = Instant::now();
@@ -187,10 +186,20 @@ impl<P: LockPolicy> Context<P> {
             core.notify_extra();
         }
         if core.gate().is_wanted() {
-            core.gate().leave();
-            core.gate().enter(Entrant::Ordinary);
+            self.pass_gate(Entrant::Ordinary);
         }
         self.waited_for = None;
+    }
+
+    fn pass_gate(&self, who: Entrant) {
+        match self.frame().worker {
+            // SAFETY: the worker of a frame is below it on this thread's stack.
+            Some(worker) => unsafe { &*worker }.pass_gate(who),
+            None => {
+                self.core().gate().leave();
+                self.core().gate().enter(who);
+            }
+        }
     }
 
     /// Whether somebody asked this task to stop.

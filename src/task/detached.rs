@@ -1,5 +1,6 @@
 //! A fire-and-forget task: header and closure, and what it needs before it may run.
 
+use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -18,7 +19,8 @@ struct Detached<F, N> {
 }
 
 impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
-    const VTABLE: VTable = VTable { run: Self::run, discard: Self::discard, needs: Self::needs, join: None };
+    const VTABLE: VTable =
+        VTable { run: Self::run, discard: Self::discard, name: type_name::<F>, needs: Self::needs, join: None };
     /// Whether the memory has to stay until the closure is gone.
     const STAYS: bool = size_of::<N>() > 0;
 

@@ -22,6 +22,8 @@ pub(crate) struct Header {
 pub(super) struct VTable {
     pub(super) run: unsafe fn(NonNull<Header>, &Tally) -> Ran,
     pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> bool,
+    /// The name of the closure's type.
+    pub(super) name: fn() -> &'static str,
     /// What the task needs before it may run.
     pub(super) needs: unsafe fn(NonNull<Header>) -> NonNull<dyn Needs>,
     /// What a handle can do; none for a detached task.
@@ -105,6 +107,12 @@ impl Task {
         // SAFETY: the executor's reference keeps the header alive.
         let header = unsafe { self.0.as_ref() };
         header.vtable.join.is_some().then(|| super::joinable::state_of(self.0))
+    }
+
+    /// The name of its closure's type, the user's in it.
+    pub(crate) fn name(&self) -> &'static str {
+        // SAFETY: the executor's reference keeps the header alive.
+        (unsafe { self.0.as_ref() }.vtable.name)()
     }
 
     /// Whether somebody has claimed it already: then `run` will not run it.

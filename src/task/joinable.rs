@@ -1,5 +1,6 @@
 //! A task with a handle: state word, waiters, and a cell that holds the closure and then the result.
 
+use std::any::type_name;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -98,8 +99,13 @@ where
     T: Send + 'static,
     N: Needs + 'static,
 {
-    const VTABLE: VTable =
-        VTable { run: Self::run, discard: Self::discard, needs: Self::needs, join: Some(&Self::JOIN) };
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        discard: Self::discard,
+        name: type_name::<F>,
+        needs: Self::needs,
+        join: Some(&Self::JOIN),
+    };
     const JOIN: JoinVTable = JoinVTable {
         run_claimed: Self::run_claimed,
         cancel_claimed: Self::cancel_claimed,
