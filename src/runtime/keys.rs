@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use hashbrown::HashTable;
 
 use super::Core;
-use super::wants::{Lockable, Want};
+use super::wants::{Lockable, References, Want};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -117,9 +117,8 @@ where
 
 impl<K: Send + Sync + 'static, P: LockPolicy> Keys<K, P> {
     /// The wish to run alone, or not while another does.
-    pub(crate) fn all(&self, access: Access) -> Want<P> {
-        let thing: &dyn Lockable<P> = self;
-        Want::new(thing.into(), access).implied()
+    pub(crate) fn all(self: &Arc<Self>, access: Access) -> Want<P> {
+        Want::of_arc(self, access).implied()
     }
 }
 
@@ -162,8 +161,7 @@ impl<K: Send + Sync, P: LockPolicy> Named<K, P> {
 
     /// The wish of the task that is being submitted.
     pub(crate) fn want(&self, access: Access) -> Want<P> {
-        let thing: &dyn Lockable<P> = self.entry();
-        Want::new(thing.into(), access)
+        Want::new(self.0, access)
     }
 }
 
@@ -236,18 +234,9 @@ where
         &self.core
     }
 
-    fn retain(&self) {
-        // SAFETY: every table is made in an `Arc`, by `new`.
-        unsafe { Arc::increment_strong_count(self) };
-    }
-
-    fn release(&self) -> unsafe fn(NonNull<()>) {
-        // SAFETY: as above, and the reference is the caller's.
-        |this| unsafe { Arc::decrement_strong_count(this.cast::<Self>().as_ptr()) }
-    }
-
-    fn is_last(&self) -> bool {
-        false
+    fn references(&self) -> References {
+        // Made in an `Arc`, by `new`. No key is left when it goes.
+        References::of_arc::<Self>(false)
     }
 }
 
@@ -265,18 +254,19 @@ where
         &unsafe { self.table.as_ref() }.core
     }
 
-    fn retain(&self) {
-        // Relaxed: whoever is in line has come by way of another reference.
-        self.references.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn release(&self) -> unsafe fn(NonNull<()>) {
-        // SAFETY: the caller's promise.
-        |this| unsafe { Self::end(this.cast()) }
-    }
-
-    fn is_last(&self) -> bool {
-        needs_drop::<K>() && self.references.load(Ordering::Relaxed) == 1
+    fn references(&self) -> References {
+        References {
+            retain: |this| {
+                // SAFETY: there is a reference. Relaxed: whoever is in line has come by way of another one.
+                unsafe { this.cast::<Self>().as_ref() }.references.fetch_add(1, Ordering::Relaxed);
+            },
+            // SAFETY: the caller's promise.
+            release: |this| unsafe { Self::end(this.cast()) },
+            is_last: |this| {
+                // SAFETY: there is a reference.
+                needs_drop::<K>() && unsafe { this.cast::<Self>().as_ref() }.references.load(Ordering::Relaxed) == 1
+            },
+        }
     }
 }
 

@@ -79,7 +79,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
             // SAFETY: the place is this task's, which stays until it has left.
             let (entry, joined) = unsafe { thing.lock().join(want.access, &want.place, wants.len() == 1, ticket) };
             if entry == Entry::First {
-                thing.retain();
+                // SAFETY: as above.
+                unsafe { want.retain() };
             }
             granted += u32::from(entry != Entry::Waits);
             all_joined.push(joined);
@@ -148,7 +149,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         let_in(leave);
         // What follows may be code of the user's.
         // SAFETY: the lines' references.
-        if free.iter().any(|want| unsafe { want.thing() }.is_last()) {
+        if free.iter().any(|want| unsafe { want.is_last() }) {
             current::share_kept();
         }
         for want in free {

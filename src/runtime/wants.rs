@@ -1,6 +1,7 @@
 //! What a task wants: the things that tasks stand in line for, one or several.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use smallvec::SmallVec;
@@ -16,12 +17,35 @@ pub(crate) trait Lockable<P: LockPolicy>: Send + Sync {
     fn lock(&self) -> &P::Lock;
     /// The pool whose tasks they are.
     fn core(&self) -> &Arc<Core<P>>;
-    /// One more reference.
-    fn retain(&self);
-    /// One less: a function that takes the thing's address, as the thing may go before it returns. The reference has to be the caller's.
-    fn release(&self) -> unsafe fn(NonNull<()>);
+    /// How to count references to it.
+    fn references(&self) -> References;
+}
+
+/// Functions of a thing's address, which reach what a reference to the thing does not: the count beside it, and its end.
+#[derive(Clone, Copy)]
+pub(crate) struct References {
+    /// One more.
+    pub(crate) retain: unsafe fn(NonNull<()>),
+    /// One less, the caller's; the thing may go before it returns.
+    pub(crate) release: unsafe fn(NonNull<()>),
     /// Whether to release it may well run code of the user.
-    fn is_last(&self) -> bool;
+    pub(crate) is_last: unsafe fn(NonNull<()>) -> bool,
+}
+
+impl References {
+    /// Of a `T` in an `Arc`. `runs_code`: its drop may run code of the user.
+    pub(crate) fn of_arc<T>(runs_code: bool) -> Self {
+        // SAFETY: the caller's promise: it is in an `Arc`.
+        let retain = |this: NonNull<()>| unsafe { Arc::increment_strong_count(this.cast::<T>().as_ptr()) };
+        // SAFETY: the same, and the reference is the caller's.
+        let release = |this: NonNull<()>| unsafe { Arc::decrement_strong_count(this.cast::<T>().as_ptr()) };
+        let is_last = |this: NonNull<()>| {
+            // SAFETY: as above, and not dropped here.
+            let this = ManuallyDrop::new(unsafe { Arc::from_raw(this.cast::<T>().as_ptr()) });
+            Arc::strong_count(&this) == 1
+        };
+        Self { retain, release, is_last: if runs_code { is_last } else { |_| false } }
+    }
 }
 
 /// One thing, and how the task wants it. Public in name only: a sealed trait speaks of it.
@@ -43,9 +67,17 @@ unsafe impl<P: LockPolicy> Sync for Want<P> {}
 type Place<P> = <<P as LockPolicy>::Lock as ValueLock<<P as LockPolicy>::Gate>>::Place;
 
 impl<P: LockPolicy> Want<P> {
-    /// Whoever submits the task has a reference to `thing` until the task stands in line, and the line has one after that.
-    pub(crate) fn new(thing: NonNull<dyn Lockable<P>>, access: Access) -> Self {
+    /// `thing` points at all of it. Whoever submits the task has a reference to it until the task stands in line, and the line has one after
+    /// that.
+    pub(super) fn new<T: Lockable<P> + 'static>(thing: NonNull<T>, access: Access) -> Self {
         Self { thing, access, implied: false, place: Place::<P>::default(), policy: PhantomData }
+    }
+
+    /// As `new`.
+    pub(crate) fn of_arc<T: Lockable<P> + 'static>(thing: &Arc<T>, access: Access) -> Self {
+        let address = Arc::as_ptr(thing).cast_mut();
+        // SAFETY: the address of what is in an `Arc`. It was not made from a reference, so it reaches the count, too.
+        Self::new(unsafe { NonNull::new_unchecked(address) }, access)
     }
 
     /// May be there twice, in the same way.
@@ -60,11 +92,31 @@ impl<P: LockPolicy> Want<P> {
         unsafe { self.thing.as_ref() }
     }
 
+    /// One reference more.
+    ///
+    /// # Safety
+    /// As for `thing`.
+    pub(super) unsafe fn retain(&self) {
+        // SAFETY: the caller's promise.
+        let retain = unsafe { self.thing() }.references().retain;
+        // SAFETY: the thing's own.
+        unsafe { retain(self.thing.cast()) };
+    }
+
+    /// # Safety
+    /// As for `thing`.
+    pub(super) unsafe fn is_last(&self) -> bool {
+        // SAFETY: the caller's promise.
+        let is_last = unsafe { self.thing() }.references().is_last;
+        // SAFETY: the thing's own.
+        unsafe { is_last(self.thing.cast()) }
+    }
+
     /// # Safety
     /// The reference to the thing is the caller's, and not used again.
     pub(super) unsafe fn release(&self) {
         // SAFETY: the caller's promise.
-        let release = unsafe { self.thing() }.release();
+        let release = unsafe { self.thing() }.references().release;
         // SAFETY: the thing's own.
         unsafe { release(self.thing.cast()) };
     }

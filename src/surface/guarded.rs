@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem::{ManuallyDrop, needs_drop};
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use super::values::{Lent, Values, sealed};
 use super::{Context, Refused, TaskHandle, ThreadPool};
@@ -11,7 +11,7 @@ use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::Core;
 use crate::runtime::current;
 use crate::runtime::request::{FOREIGN, Request};
-use crate::runtime::wants::{Lockable, Wants};
+use crate::runtime::wants::{Lockable, References, Wants};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
 use crate::task::{self, TaskError};
@@ -66,23 +66,9 @@ impl<T: Send, P: LockPolicy> Lockable<P> for Value<T, P> {
         &self.core
     }
 
-    fn retain(&self) {
-        // SAFETY: every value is made in an `Arc`, by `ThreadPool::guarded`.
-        unsafe { Arc::increment_strong_count(self) };
-    }
-
-    fn release(&self) -> unsafe fn(NonNull<()>) {
-        // SAFETY: as above, and the reference is the caller's.
-        |this| unsafe { Arc::decrement_strong_count(this.cast::<Self>().as_ptr()) }
-    }
-
-    fn is_last(&self) -> bool {
-        if !needs_drop::<T>() {
-            return false;
-        }
-        // SAFETY: as above, and not dropped here.
-        let this = ManuallyDrop::new(unsafe { Arc::from_raw(self) });
-        Arc::strong_count(&this) == 1
+    fn references(&self) -> References {
+        // Made in an `Arc`, by `ThreadPool::guarded`.
+        References::of_arc::<Self>(needs_drop::<T>())
     }
 }
 

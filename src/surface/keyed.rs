@@ -103,7 +103,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// ```
     pub fn exclusive_all<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
         if !P::Lock::LINES {
-            return self.pool.submit(f);
+            return self.submit_merged(Many::new(), f);
         }
         let (alone, names) = self.keys.0.name_all();
         let mut wants: Many<P> = names.iter().map(|name| name.want(Access::Exclusive)).collect();

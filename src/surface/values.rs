@@ -3,7 +3,7 @@
 use super::guarded::{Guarded, Shared, Value};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::Access;
-use crate::runtime::wants::{Lockable, Many, One, Want, Wants};
+use crate::runtime::wants::{Many, One, Want, Wants};
 use crate::sync::Arc;
 
 /// What a task can name in [`ThreadPool::when`](super::ThreadPool::when): `&`[`Guarded`], [`Shared`], [`Key`](super::Key), tuples of up to eight, slices and `Vec`s of them.
@@ -62,8 +62,7 @@ unsafe impl<T: Send, P: LockPolicy> Send for Place<T, P> {}
 
 impl<T: Send, P: LockPolicy> Place<T, P> {
     fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut impl Wants<P>) -> Self {
-        let thing: &dyn Lockable<P> = &**value;
-        wants.add(Want::new(thing.into(), access));
+        wants.add(Want::of_arc(value, access));
         Self(Arc::as_ptr(value))
     }
 

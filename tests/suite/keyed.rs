@@ -376,5 +376,13 @@ pub(crate) fn a_task_alone_keeps_its_place<P: LockPolicy>(pool: &ThreadPool<P>) 
     let log = log.lock().unwrap();
     let at = |name| log.iter().position(|noted| *noted == name).unwrap();
     assert_eq!((at("before, same key"), at("alone"), at("alone again"), at("last")), (0, 1, 4, 5));
+    // While it runs, it can't wait for another.
+    let (inner, pool) = (keys.clone(), pool.clone());
+    let waits = keys.exclusive_all(move || {
+        let [behind, plain] = [inner.submit(4, || ()), pool.submit(|| ())].map(|handle| handle.wait());
+        (behind, plain)
+    });
+    let plain = if P::Gate::EXCLUSIVE { Err(WaitError::WouldDeadlock) } else { Ok(()) };
+    assert_eq!(waits.result().unwrap(), (Err(WaitError::WouldDeadlock), plain));
     until_empty(&keys);
 }

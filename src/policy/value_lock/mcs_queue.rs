@@ -5,7 +5,7 @@
 //! al., "When concurrency matters: behaviour-oriented concurrency", OOPSLA 2023, section 5. Readers are our own: `docs/guarded.md`.
 
 use std::fmt;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::{Access, Entry, Granted, Ticket, ValueLock};
 use crate::policy::gate::Gate;
@@ -55,12 +55,11 @@ impl Node {
     }
 
     /// The node behind this one, which is there or just on its way.
-    fn next(&self) -> &Self {
+    fn next(&self) -> NonNull<Self> {
         let backoff = Backoff::new();
         loop {
             // Acquire pairs with the release of the link: the ticket is in place.
-            // SAFETY: whoever is behind stays until this one lets it in.
-            if let Some(next) = unsafe { self.next.load(Ordering::Acquire).as_ref() } {
+            if let Some(next) = NonNull::new(self.next.load(Ordering::Acquire)) {
                 return next;
             }
             backoff.snooze();
@@ -100,12 +99,15 @@ impl Drop for Joined<'_> {
 
 impl McsQueue {
     /// The last step of a reader that has ended and is first: makes the next one first, or lets it in. True if there is none.
-    fn pass_on(&self, mut node: &Node, granted: &mut Granted) -> bool {
+    fn pass_on(&self, mut node: NonNull<Node>, granted: &mut Granted) -> bool {
         loop {
-            let next = self.successor(node);
-            // SAFETY: made by `Box::leak` in `join`; it has ended, is first, and nobody is between it and the next any more.
-            drop(unsafe { Box::from_raw(ptr::from_ref(node).cast_mut()) });
-            let Some(next) = next else { return true };
+            // SAFETY: it stays until here.
+            let behind = self.successor(unsafe { node.as_ref() });
+            // SAFETY: made by `Box::into_raw` in `join`; it has ended, is first, and nobody is between it and the next any more.
+            drop(unsafe { Box::from_raw(node.as_ptr()) });
+            let Some(behind) = behind else { return true };
+            // SAFETY: whoever is behind stays until it is let in, or made first.
+            let next = unsafe { behind.as_ref() };
             if next.is_writer() {
                 // SAFETY: all before it are gone, and this reader was the last to know.
                 unsafe { next.grant(granted) };
@@ -115,12 +117,12 @@ impl McsQueue {
             if next.state.fetch_or(FIRST, Ordering::AcqRel) & ENDED == 0 {
                 return false;
             }
-            node = next;
+            node = behind;
         }
     }
 
     /// Who is behind the first; none, and the value is free, if nobody is.
-    fn successor<'a>(&self, first: &'a Node) -> Option<&'a Node> {
+    fn successor(&self, first: &Node) -> Option<NonNull<Node>> {
         if first.next.load(Ordering::Acquire).is_null() {
             let this = ptr::from_ref(first).cast_mut();
             // Release pairs with the acquire of the swap in `join`.
@@ -142,7 +144,8 @@ impl McsQueue {
             if before & READER_BEHIND == 0 {
                 return;
             }
-            node = node.next();
+            // SAFETY: whoever is behind stays until it is let in, here.
+            node = unsafe { node.next().as_ref() };
             bits = READS;
         }
     }
@@ -169,17 +172,19 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
     ) -> (Entry, Joined<'a>) {
         let reads = access == Access::Shared;
         let node = if reads {
-            let node: &Node = Box::leak(Box::default());
+            let node = Box::into_raw(Box::default());
             // Release pairs with the acquire in `behind`; the task itself comes back for it in `leave`.
-            place.next.store(ptr::from_ref(node).cast_mut(), Ordering::Release);
+            place.next.store(node, Ordering::Release);
             node
         } else {
             place.state.store(if only { WRITER | JOINED } else { WRITER }, Ordering::Relaxed);
-            place
+            ptr::from_ref(place).cast_mut()
         };
+        let this = node;
+        // SAFETY: the task's own, or just made.
+        let node = unsafe { &*this };
         // A reader has others wait until it knows whether it reads.
         let joined = Joined((reads || !only).then_some(node));
-        let this = ptr::from_ref(node).cast_mut();
         // Linearization point of the order in line.
         // SAFETY: whoever was the last stays until the node behind it, this one, is linked.
         let before = unsafe { self.tail.swap(this, Ordering::AcqRel).as_ref() };
@@ -208,14 +213,16 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
 
     unsafe fn leave(&self, access: Access, place: &Node, granted: &mut Granted) -> bool {
         if access == Access::Shared {
-            // SAFETY: put there by `join`; this reader has not ended.
-            let node = unsafe { &*place.next.load(Ordering::Relaxed) };
+            let node = NonNull::new(place.next.load(Ordering::Relaxed)).expect("a reader that has joined has a node");
             let order = if mutant("mcs_reader_ends_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
-            let before = node.state.fetch_or(ENDED, order);
+            // SAFETY: this reader has not ended. When it has, the node may go.
+            let before = unsafe { node.as_ref() }.state.fetch_or(ENDED, order);
             let first = before & FIRST != 0 || mutant("mcs_reader_leaves_out_of_turn");
             return first && self.pass_on(node, granted);
         }
         let Some(next) = self.successor(place) else { return true };
+        // SAFETY: whoever is behind stays until it is let in, here.
+        let next = unsafe { next.as_ref() };
         if next.is_writer() {
             // SAFETY: the one before it has ended.
             unsafe { next.grant(granted) };
