@@ -60,6 +60,8 @@ struct Program {
 
 struct Outcome {
     passed: bool,
+    /// Whether it ended by itself within the limit.
+    ended: bool,
     /// From the line that a model prints when it has explored all it should.
     executions: Option<u64>,
     took: Duration,
@@ -98,24 +100,25 @@ impl Program {
         }
         command.envs(self.checker.environment());
         let mut child = command.spawn()?;
-        let passed = loop {
+        let status = loop {
             if let Some(status) = child.try_wait()? {
-                break status.success();
+                break Some(status);
             }
             if start.elapsed().as_secs() > limit {
                 child.kill()?;
                 child.wait()?;
                 eprintln!("{model} took more than {limit} s");
-                break false;
+                break None;
             }
             thread::sleep(Duration::from_millis(5));
         };
+        let passed = status.is_some_and(|status| status.success());
         let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         fs::remove_file(&log)?;
         if !passed && mutant.is_none() {
             eprintln!("{printed}");
         }
-        Ok(Outcome { passed, executions: executions(&printed), took: start.elapsed() })
+        Ok(Outcome { passed, ended: status.is_some(), executions: executions(&printed), took: start.elapsed() })
     }
 }
 
@@ -148,7 +151,7 @@ pub(crate) fn models(checker: Checker, selection: &Selection) -> Result<()> {
     ensure!(!models.is_empty(), "there are no models with `{}` in their path", selection.filter);
     println!("\n| model | verdict | executions | seconds |\n|---|---|---|---|");
     let good = each(&models, |model| {
-        let Outcome { passed, executions, took } = program.run(model, None, selection.limit)?;
+        let Outcome { passed, executions, took, .. } = program.run(model, None, selection.limit)?;
         let good = passed && executions.is_some_and(|executions| executions > 1);
         let verdict = if good { "ok" } else { "FAILED" };
         println!("| {model} | {verdict} | {} | {:.1} |", executions.unwrap_or(0), took.as_secs_f64());
@@ -179,10 +182,12 @@ pub(crate) fn mutants() -> Result<()> {
     }
     println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
     let survived = each(&listed, |(mutant, model)| {
-        let Outcome { passed, took, .. } = program.run(model, Some(mutant), Selection::default().limit)?;
-        let verdict = if passed { "SURVIVED" } else { "caught" };
+        let Outcome { passed, ended, took, .. } = program.run(model, Some(mutant), Selection::default().limit)?;
+        // A model that is cut off has caught nothing.
+        let survived = passed || !ended;
+        let verdict = if survived { "SURVIVED" } else { "caught" };
         println!("| {mutant} | {model} | {verdict} | {:.1} |", took.as_secs_f64());
-        Ok(passed)
+        Ok(survived)
     });
     let survived: Vec<bool> = survived.into_iter().collect::<Result<_>>()?;
     let survivors = survived.iter().filter(|survived| **survived).count();
