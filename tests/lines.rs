@@ -1,9 +1,9 @@
 //! What holds where tasks stand in line for a value: not under `GlobalLock`, where they stand in the queue.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
-use lockgrain::{Builder, FineGrained, LockFree, LockPolicy, ThreadPool};
+use lockgrain::{Builder, FineGrained, LockFree, LockPolicy, TaskHandle, ThreadPool};
 
 fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
     Builder::<P>::new().max_workers(workers).build().unwrap()
@@ -70,6 +70,48 @@ fn a_value_can_block_for_the_next_task_as_it_is_dropped<P: LockPolicy>() {
     first.result().unwrap();
 }
 
+/// Nor is what that drop itself lets in.
+fn a_value_can_cancel_and_block_as_it_is_dropped<P: LockPolicy>() {
+    struct Cancels {
+        queued: Arc<Mutex<Option<TaskHandle<()>>>>,
+        other_worker: mpsc::Sender<()>,
+        is_done: mpsc::Receiver<()>,
+    }
+    impl Drop for Cancels {
+        fn drop(&mut self) {
+            assert!(self.queued.lock().unwrap().take().unwrap().cancel());
+            self.other_worker.send(()).unwrap();
+            self.is_done.recv().unwrap();
+        }
+    }
+    let pool = pool::<P>(2);
+    let (begin, begins) = mpsc::channel();
+    let (other_worker, waits) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
+    let (started, starts) = mpsc::channel();
+    let queued = Arc::new(Mutex::new(None));
+    let last = pool.guarded(Cancels { queued: queued.clone(), other_worker, is_done });
+    let started_too = started.clone();
+    let first = pool.when(&last, move |_| {
+        started.send(()).unwrap();
+        begins.recv().unwrap();
+    });
+    drop(last);
+    let busy = pool.submit(move || {
+        started_too.send(()).unwrap();
+        waits.recv().unwrap();
+    });
+    // Both workers are busy, so what comes now stays queued.
+    (0..2).for_each(|_| starts.recv().unwrap());
+    let other = pool.guarded(());
+    *queued.lock().unwrap() = Some(pool.when(&other, |()| ()));
+    let behind = pool.when(&other, move |()| done.send(()).unwrap());
+    begin.send(()).unwrap();
+    behind.result().unwrap();
+    first.result().unwrap();
+    busy.result().unwrap();
+}
+
 /// Tasks of one hot value run in batches, and others get their turn in between.
 fn a_long_line_keeps_nobody_from_running<P: LockPolicy>() {
     const LINE: usize = 10_000;
@@ -106,5 +148,6 @@ stamp!(
     a_callback_can_block_for_the_next_task,
     a_result_can_block_for_the_next_task_as_it_is_dropped,
     a_value_can_block_for_the_next_task_as_it_is_dropped,
+    a_value_can_cancel_and_block_as_it_is_dropped,
     a_long_line_keeps_nobody_from_running,
 );

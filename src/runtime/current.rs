@@ -126,10 +126,11 @@ pub(super) fn keeping(f: impl FnOnce()) {
     });
 }
 
-/// Has others find what this thread's worker keeps for itself.
+/// Has others find what this thread's worker keeps for itself, which keeps no more, as code of the user comes next.
 pub(super) fn share_kept() {
     frames(|mut frames| {
-        if let Some(worker) = frames.next().and_then(|frame| frame.worker) {
+        let frame = frames.next().inspect(|frame| frame.keeps.set(false));
+        if let Some(worker) = frame.and_then(|frame| frame.worker) {
             // SAFETY: the worker of a frame is below it on this thread's stack.
             unsafe { &*worker }.share_kept();
         }
@@ -175,39 +176,28 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// A region in which the frame's context is not used, and may be had again.
-pub(crate) struct Lends<'a>(&'a Frame);
+/// A region in which the frame's context is not used, and may be had again; or, inside that one, in which it is had again.
+pub(crate) struct Lends<'a> {
+    frame: &'a Frame,
+    lends: bool,
+}
 
 impl<'a> Lends<'a> {
-    pub(crate) fn enter(frame: &'a Frame) -> Self {
-        frame.has_context.set(false);
-        frame.lends.set(true);
-        Self(frame)
+    pub(crate) fn enter(frame: &'a Frame, lends: bool) -> Self {
+        let region = Self { frame, lends };
+        region.set(lends);
+        region
+    }
+
+    fn set(&self, lends: bool) {
+        self.frame.lends.set(lends);
+        self.frame.has_context.set(!lends);
     }
 }
 
 impl Drop for Lends<'_> {
     fn drop(&mut self) {
-        self.0.lends.set(false);
-        self.0.has_context.set(true);
-    }
-}
-
-/// A region inside that one, in which it is had again.
-pub(crate) struct LentAgain<'a>(&'a Frame);
-
-impl<'a> LentAgain<'a> {
-    pub(crate) fn enter(frame: &'a Frame) -> Self {
-        frame.lends.set(false);
-        frame.has_context.set(true);
-        Self(frame)
-    }
-}
-
-impl Drop for LentAgain<'_> {
-    fn drop(&mut self) {
-        self.0.has_context.set(false);
-        self.0.lends.set(true);
+        self.set(!self.lends);
     }
 }
 

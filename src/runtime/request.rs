@@ -171,6 +171,7 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
     // SAFETY: no ticket is left: the executor's reference, given up in `queue`, is the caller's.
     let task = unsafe { task.into_task() };
     if core.is_cancelling() {
+        current::share_kept();
         if task.discard(TaskError::Cancelled) {
             core.count_cancelled();
         }

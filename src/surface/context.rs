@@ -8,7 +8,7 @@ use super::{CancelRequested, Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::runtime::Core;
-use crate::runtime::current::{self, Blocked, Frame, Kind, Lends, Lent, LentAgain};
+use crate::runtime::current::{self, Blocked, Frame, Kind, Lends, Lent};
 use crate::sync::{Arc, Instant};
 
 /// Handed to a task by [`ThreadPool::submit_with`], and to a locked section by [`ThreadPool::lock`].
@@ -148,7 +148,7 @@ impl<P: LockPolicy> Context<P> {
     #[doc(alias = "with_gil")]
     #[doc(alias = "attach")]
     pub fn reentrant<R>(&mut self, f: impl FnOnce() -> R) -> R {
-        let _lends = Lends::enter(self.frame());
+        let _lends = Lends::enter(self.frame(), true);
         f()
     }
 
@@ -277,7 +277,7 @@ where
             assert!(!refused, "this thread has a context of this lock already: use that one");
             match mine.next() {
                 Some(frame) if frame.lends.get() => {
-                    let _lent = LentAgain::enter(frame);
+                    let _lent = Lends::enter(frame, false);
                     f(&mut Context::new(core, frame))
                 }
                 Some(frame) if frame.kind.get() == Kind::Plain => Context::lent(core, frame, f),

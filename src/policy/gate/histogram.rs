@@ -5,7 +5,7 @@ use std::time::Duration;
 
 const BUCKETS: usize = 40;
 
-/// Counts of durations: one bucket for each power of two of nanoseconds, the last for everything from 2^39 ns, some nine minutes, up.
+/// Counts of durations: one bucket for each power of two of nanoseconds, the last for everything from 2^38 ns, some four and a half minutes, up.
 ///
 /// ```
 /// # use std::time::Duration;
