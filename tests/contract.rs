@@ -83,6 +83,20 @@ stamp! {
         tasks_in_blocking_overlap,
         context_blocking_lets_others_run,
         two_tasks_waiting_for_each_other_get_an_error;
+    groups:
+        all_completed_gives_each_once,
+        first_completed_gives_what_has_ended,
+        first_exception_passes_over_success_and_cancellation,
+        a_timeout_gives_the_partial_split,
+        no_wake_up_is_lost,
+        a_cancelled_task_counts_as_ended_at_once,
+        as_completed_gives_each_once_the_ended_first,
+        as_completed_says_how_many_did_not_end_in_time,
+        handles_of_two_pools_and_two_types_mix,
+        a_task_waits_for_the_next_of_its_children,
+        waits_for_any_in_a_circle_end,
+        a_completion_queue_gives_what_has_ended,
+        a_completion_queue_is_used_inside_a_task;
     shutdown:
         drains_what_is_queued,
         refuses_afterwards,

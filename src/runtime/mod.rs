@@ -21,4 +21,5 @@ pub(crate) use self::core::{Config, Core, Hooks};
 pub(crate) use idle::MAX_THREADS;
 pub(crate) use lock::Lock;
 pub use metrics::{Metrics, WorkerMetrics};
-pub(crate) use wait::wait;
+pub(crate) use wait::{Awaited, Goal, wait};
+pub(crate) use worker::Blockable;

@@ -1,53 +1,112 @@
-//! Waiting for a task, from a thread outside or from inside another task.
+//! Waiting for a task, or for the next of several, from a thread outside or from inside another task.
 
 use std::collections::HashSet;
 
 use super::current::{self, Frame, Kind};
 use super::patience::Patience;
+use super::worker::Blockable;
 use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
 use crate::task::state::State;
-use crate::task::{Identity, JoinRef, TaskRef, WaitError, Wake};
+use crate::task::{Group, Identity, Target, TaskRef, WaitError, Wake};
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
-/// Waits until the task has ended, or until `deadline`.
+/// What a wait is for.
+pub(crate) trait Awaited {
+    fn is_over(&self) -> bool;
+    /// As `is_over`, for a quick look that may be late.
+    fn seems_over(&self) -> bool;
+    /// Whether it can't be over before a task of such a pool has ended.
+    fn needs_a_task_of(&self, pool: &dyn Fn(u32) -> bool) -> bool;
+    /// Whether it can't be over before this task has ended.
+    fn needs(&self, task: Identity) -> bool;
+    /// Runs one of its tasks here, if one is of this pool and queued; then it is over.
+    fn run_queued(&self, pool: u32, worker: &dyn Blockable) -> bool;
+    /// What the deadlock detection goes by.
+    fn goal(&self) -> Goal;
+    /// Parks until it is over; false if `deadline` passed before.
+    fn park_until(&self, deadline: Option<Instant>) -> bool;
+}
+
+/// A single task.
+impl<T: Target + ?Sized> Awaited for T {
+    fn is_over(&self) -> bool {
+        self.snapshot().is_terminal()
+    }
+
+    fn seems_over(&self) -> bool {
+        self.is_over()
+    }
+
+    fn needs_a_task_of(&self, pool: &dyn Fn(u32) -> bool) -> bool {
+        pool(self.pool())
+    }
+
+    fn needs(&self, task: Identity) -> bool {
+        self.identity() == task
+    }
+
+    fn run_queued(&self, pool: u32, worker: &dyn Blockable) -> bool {
+        let state: *const State = self.state();
+        self.pool() == pool && self.claim_and_run(&mut |run| worker.run_inline(self.identity(), state, run))
+    }
+
+    fn goal(&self) -> Goal {
+        Goal::Task(self.identity(), self.state())
+    }
+
+    fn park_until(&self, deadline: Option<Instant>) -> bool {
+        let parker = Arc::new(Parker::new());
+        let wake = Wake::Thread(parker.clone());
+        // A permit comes from the end of the task alone.
+        if !self.register(&wake) || parker.park_until(deadline) || self.is_over() {
+            return true;
+        }
+        self.deregister(&wake);
+        false
+    }
+}
+
+/// Waits until it is over, or until `deadline`.
 ///
-/// On a worker, in this order: it has ended; it is queued and this task may run another on its stack; else the thread
-/// parks and a spare worker takes its place. A timed wait runs nothing, as it could not keep its time.
-pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError> {
-    if join.snapshot().is_terminal() {
+/// On a worker, in this order: it is over; a task that it waits for is queued, and this task may run another on its stack; else the
+/// thread parks and a spare worker takes its place. A timed wait runs nothing, as it could not keep its time.
+pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) -> Result<(), WaitError> {
+    if awaited.is_over() {
         return Ok(());
     }
     current::frames(|frames| {
-        if frames.clone().any(|frame| frame.task.get() == join.identity()) {
+        if frames.clone().any(|frame| awaited.needs(frame.task.get())) {
             return Err(WaitError::WouldDeadlock);
         }
-        let Some(innermost) = frames.clone().next() else { return park(join, deadline) };
+        let Some(innermost) = frames.clone().next() else { return park(awaited, deadline) };
         // Code with a context holds the lock, and only its context may let go of it.
-        let holds =
-            |frame: &Frame| frame.is_exclusive() && frame.kind.get() == Kind::Context && frame.covers(join.pool());
+        let holds = |frame: &Frame| {
+            let holds = frame.is_exclusive() && frame.kind.get() == Kind::Context;
+            holds && awaited.needs_a_task_of(&|pool| frame.covers(pool))
+        };
         if frames.clone().any(holds) {
             return Err(WaitError::WouldDeadlock);
         }
-        let Some(worker) = innermost.worker else { return park(join, deadline) };
+        let Some(worker) = innermost.worker else { return park(awaited, deadline) };
         // SAFETY: the worker of a frame is below it on this thread's stack.
         let worker = unsafe { &*worker };
-        let may_inline = innermost.pool == join.pool() && innermost.kind.get() == Kind::Plain && deadline.is_none();
-        if may_inline && worker.may_inline() {
-            let state: *const State = join.state();
-            if join.claim_and_run(|run| worker.run_inline(join.identity(), state, run)) {
-                return Ok(());
-            }
+        if innermost.kind.get() == Kind::Plain
+            && deadline.is_none()
+            && worker.may_inline()
+            && awaited.run_queued(innermost.pool, worker)
+        {
+            return Ok(());
         }
         let stack = frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
         let holders = frames.filter(|frame| frame.has_values.get());
         let holders = holders.filter_map(|frame| TaskRef::of(frame.task.get())).collect();
-        worker.begin_wait(Wait { stack, holders, target: join.identity(), state: join.state() })?;
+        worker.begin_wait(Wait { stack, holders, goal: awaited.goal() })?;
         let blocked = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
         let held = blocked && worker.block(release);
         let waited = if deadline.is_none() { worker.check_progress() } else { Ok(()) };
-        let waited = waited.and_then(|()| park(join, deadline));
+        let waited = waited.and_then(|()| park(awaited, deadline));
         worker.end_wait();
         if blocked {
             worker.unblock(held);
@@ -56,67 +115,83 @@ pub(crate) fn wait<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<()
     })
 }
 
-fn park<T>(join: &JoinRef<T>, deadline: Option<Instant>) -> Result<(), WaitError> {
+fn park<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) -> Result<(), WaitError> {
     // Without the thread's locals, in a destructor of one, it parks at once.
-    if !MODEL && PATIENCE.try_with(|patience| patience.look(|| join.snapshot().is_terminal())).unwrap_or(false) {
-        return Ok(());
-    }
-    let parker = Arc::new(Parker::new());
-    let wake = Wake::Thread(parker.clone());
-    if !join.register(&wake) {
-        return Ok(());
-    }
-    // A permit comes from the end of the task alone.
-    if parker.park_until(deadline) || join.snapshot().is_terminal() {
-        return Ok(());
-    }
-    join.deregister(&wake);
-    Err(WaitError::TimedOut)
+    let seen = !MODEL && PATIENCE.try_with(|patience| patience.look(|| awaited.seems_over())).unwrap_or(false);
+    if (seen && awaited.is_over()) || awaited.park_until(deadline) { Ok(()) } else { Err(WaitError::TimedOut) }
 }
 
-/// A worker's wait: the tasks on its stack, and the one they wait for.
+/// What has to happen for a wait to be over.
+pub(crate) enum Goal {
+    /// This task ends; its state word is alive as long as the wait.
+    Task(Identity, *const State),
+    /// One of these does.
+    Any(Arc<Group>),
+}
+
+impl Goal {
+    fn is_over(&self) -> bool {
+        match self {
+            // SAFETY: a wait is on the list only while its handle is borrowed.
+            Self::Task(_, state) => unsafe { &**state }.load().is_terminal(),
+            Self::Any(group) => group.is_over(),
+        }
+    }
+
+    /// Whether it can't be over if none of the delayed tasks ends.
+    fn is_delayed(&self, delayed: &HashSet<Identity>) -> bool {
+        match self {
+            Self::Task(task, _) => delayed.contains(task),
+            Self::Any(group) => group.awaits_only(|member| delayed.contains(&member.task)),
+        }
+    }
+}
+
+/// A worker's wait: the tasks on its stack, and what they wait for.
 pub(crate) struct Wait {
     stack: Vec<Identity>,
     /// Those of them that hold guarded values, as long as the wait.
     holders: Vec<TaskRef>,
-    target: Identity,
-    /// The target's; alive as long as the wait.
-    state: *const State,
+    goal: Goal,
 }
 
 // SAFETY: the pointers are compared, or used while the wait goes on: the state is made of atomics.
 unsafe impl Send for Wait {}
 
 impl Wait {
-    /// Whether the target can't start, or go on, before a task on this stack has ended. `others` are the waits that go on.
+    /// Whether the goal can't be reached before a task on this stack has ended. `others` are the waits that go on.
     ///
     /// What is looked at one after another belongs together: that one task delays another ends only with the first one's end, so if it
     /// all ends in a circle, all of it still holds.
     fn is_for_what_it_delays(&self, others: &[(usize, Self)]) -> bool {
-        let mut delayed = self.stack.clone();
+        let mut delayed: HashSet<Identity> = self.stack.iter().copied().collect();
         // Tasks that hold values or stand in line for them.
         let mut lines = self.holders.clone();
-        let mut counted = vec![false; others.len()];
         let mut seen = HashSet::new();
+        let mut counted = vec![false; others.len()];
         loop {
-            while let Some(task) = delayed.pop() {
-                if task == self.target {
-                    return true;
-                }
-                let waiting = others.iter().zip(&mut counted);
-                for ((_, other), counted) in waiting.filter(|((_, other), counted)| !**counted && other.target == task)
-                {
-                    *counted = true;
+            if self.goal.is_delayed(&delayed) {
+                return true;
+            }
+            let mut grown = false;
+            for ((_, other), counted) in others.iter().zip(&mut counted) {
+                if !*counted && other.goal.is_delayed(&delayed) {
+                    (*counted, grown) = (true, true);
                     delayed.extend(&other.stack);
                     lines.extend(&other.holders);
                 }
             }
-            let Some(task) = lines.pop() else { return false };
-            if seen.insert(task) {
-                delayed.push(task.identity());
+            while let Some(task) = lines.pop() {
+                if !seen.insert(task) {
+                    continue;
+                }
+                grown |= delayed.insert(task.identity());
                 // SAFETY: it is on the stack of a wait, which goes on, as its end takes the lock that the caller has; or it stands in line
                 // behind such a task, directly or through others, and so can't even start.
                 unsafe { task.needs() }.behind(task, &mut |behind| lines.push(behind));
+            }
+            if !grown {
+                return false;
             }
         }
     }
@@ -140,10 +215,8 @@ impl Waits {
     /// An error if all `threads` wait and none of their waits is over.
     pub(super) fn check(&self, worker: usize, threads: usize) -> Result<(), WaitError> {
         let waits = self.0.lock();
-        // SAFETY: a wait is on the list only while its handle is borrowed.
-        let over = |wait: &Wait| unsafe { &*wait.state }.load().is_terminal();
         debug_assert!(waits.iter().any(|(other, _)| *other == worker));
-        if waits.len() < threads || waits.iter().any(|(_, wait)| over(wait)) {
+        if waits.len() < threads || waits.iter().any(|(_, wait)| wait.goal.is_over()) {
             return Ok(());
         }
         Err(WaitError::WouldDeadlock)

@@ -39,6 +39,11 @@ impl<T> TaskHandle<T> {
         self.join.as_ref().expect(TAKEN)
     }
 
+    /// None once the result has been taken.
+    pub(super) fn target(&self) -> Option<&JoinRef<T>> {
+        self.join.as_ref()
+    }
+
     fn take(&mut self) -> Result<T, TaskError> {
         self.join.take().expect(TAKEN).take()
     }

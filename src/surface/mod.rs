@@ -1,15 +1,20 @@
 //! What users touch. Imports everything below; nothing below imports it.
 
+mod as_completed;
 mod blocking;
 mod builder;
 mod context;
 mod error;
+mod gathered;
 mod guarded;
 mod handle;
 mod keyed;
 mod pool;
 mod values;
+mod wait;
+mod waitable;
 
+pub use as_completed::{AsCompleted, CompletionQueue, Unfinished, as_completed};
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use context::Context;
@@ -19,3 +24,5 @@ pub use handle::TaskHandle;
 pub use keyed::{Key, Keyed, Strand};
 pub use pool::ThreadPool;
 pub use values::{Lent, Values};
+pub use wait::{ReturnWhen, Waited, join_all, wait};
+pub use waitable::Waitable;

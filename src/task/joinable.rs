@@ -413,6 +413,15 @@ impl<T> JoinRef<T> {
         self.header.as_ptr().cast_const().cast()
     }
 
+    /// The output of an ended task.
+    pub(super) fn output(&self) -> Option<NonNull<Result<T, TaskError>>> {
+        if !self.snapshot().is_terminal() {
+            return None;
+        }
+        // SAFETY: terminal, by the acquire load above.
+        NonNull::new(unsafe { (self.vtable().output)(self.header) }.cast())
+    }
+
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
     pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&Tally))) -> bool {
         if !self.state().claim_to_run_early() {
@@ -434,16 +443,21 @@ impl<T> JoinRef<T> {
 
     /// Moves the output out and gives the reference up. The task must be terminal.
     pub(crate) fn take(self) -> Result<T, TaskError> {
-        assert!(self.state().load().is_terminal(), "only an ended task has an output");
         let this = ManuallyDrop::new(self);
-        // SAFETY: terminal, by the acquire load above.
-        let output = unsafe { (this.vtable().output)(this.header) }.cast::<Result<T, TaskError>>();
-        // SAFETY: the output of a terminal task is alive until the handle takes it, and `take` consumes the handle.
-        let output = unsafe { ptr::read(output) };
-        let free = this.vtable().free;
-        if this.state().release_handle_taken() {
+        let output = this.output().expect("only an ended task has an output");
+        // SAFETY: the handle's reference goes with the call.
+        unsafe { this.take_from(output) }
+    }
+
+    /// # Safety
+    /// `output` is that of the task, not yet moved, and the caller gives up the handle's reference.
+    unsafe fn take_from(&self, output: NonNull<Result<T, TaskError>>) -> Result<T, TaskError> {
+        // SAFETY: the output of a terminal task is alive until the handle takes it, which is here.
+        let output = unsafe { output.read() };
+        let free = self.vtable().free;
+        if self.state().release_handle_taken() {
             // SAFETY: that was the last reference.
-            unsafe { free(this.header) };
+            unsafe { free(self.header) };
         }
         output
     }
@@ -499,10 +513,9 @@ impl<T> JoinRef<T> {
         let callback = if ended { waiting.callbacks.pop_back() } else { None };
         drop(waiting);
         if let Some(callback) = callback {
-            // SAFETY: terminal, and not taken as the handle still holds its reference.
-            let output = unsafe { (self.vtable().output)(self.header) }.cast::<Result<T, TaskError>>();
+            let output = self.output().expect("the task has ended");
             // SAFETY: only the handle, here by unique reference, moves the output.
-            quietly(|| callback(unsafe { &*output }));
+            quietly(|| callback(unsafe { output.as_ref() }));
         }
     }
 
@@ -513,6 +526,12 @@ impl<T> JoinRef<T> {
 
 impl<T> Drop for JoinRef<T> {
     fn drop(&mut self) {
+        // An output is dropped here and now, although who ended the task may not have let go of its memory yet.
+        if let Some(output) = self.output() {
+            // SAFETY: the handle's reference goes with the call; that its output is still there says that it is not yet gone.
+            drop_quietly(unsafe { self.take_from(output) });
+            return;
+        }
         let free = self.vtable().free;
         if self.state().release_handle() {
             // SAFETY: that was the last reference.

@@ -5,6 +5,7 @@
 
 mod detached;
 mod error;
+mod group;
 mod header;
 mod joinable;
 mod link;
@@ -15,11 +16,13 @@ mod models;
 mod needs;
 pub(crate) mod state;
 mod tally;
+mod target;
 mod waiters;
 
 pub(crate) use detached::{detached, detached_needing};
 pub(crate) use error::end_as_poisoned;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
+pub(crate) use group::Group;
 pub use header::Task;
 pub(crate) use header::{Identity, Ran};
 pub(crate) use joinable::{JoinRef, Wake, drop_quietly, joinable, needing, quietly, refused};
@@ -29,3 +32,4 @@ pub(crate) use needs::Needs;
 pub use needs::{TaskRef, Ticket};
 pub use state::TaskState;
 pub(crate) use tally::Tally;
+pub(crate) use target::Target;

@@ -2,7 +2,7 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
-use crate::task::{JoinRef, Tally, Task, TaskError, Wake, joinable};
+use crate::task::{Group, JoinRef, Tally, Task, TaskError, Wake, joinable};
 
 fn run(task: Task) {
     let _ran = task.run(&Tally::default());
@@ -166,5 +166,45 @@ fn a_cancel_from_another_thread_reaches_the_waiter() {
         worker.join().unwrap();
         let join = Arc::into_inner(join).expect("the canceller has ended");
         assert_eq!(join.take().is_err(), cancelled);
+    });
+}
+
+#[test]
+fn each_end_in_a_group_is_taken_once() {
+    check(Some(3), || {
+        let group = Group::new();
+        let (tasks, joins): (Vec<_>, Vec<_>) = (0..2).map(|n| joinable(1, move || n)).unzip();
+        let workers: Vec<_> = tasks.into_iter().map(|task| thread::spawn(move || run(task))).collect();
+        assert_eq!(joins.iter().map(|join| group.add(Some(join))).collect::<Vec<_>>(), [0, 1]);
+        let mut taken = 0;
+        for _ in 0..2 {
+            assert!(group.park_until(None));
+            let number = group.take().unwrap();
+            taken += 1 << number;
+            assert!(joins[number].snapshot().is_terminal());
+        }
+        assert_eq!(taken, 3);
+        assert!(group.is_over() && group.take().is_none());
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+    });
+}
+
+/// One of two who wait takes the only end, and the other hears that none is left.
+#[test]
+fn nobody_waits_for_a_group_that_is_at_its_end() {
+    check(Some(3), || {
+        let group = Group::new();
+        let (task, join) = joinable(1, || ());
+        group.add(Some(&join));
+        let other = group.clone();
+        let taker = thread::spawn(move || {
+            other.park_until(None);
+            usize::from(other.take().is_some())
+        });
+        let worker = thread::spawn(move || run(task));
+        group.park_until(None);
+        let taken = usize::from(group.take().is_some());
+        assert_eq!(taken + taker.join().unwrap(), 1);
+        worker.join().unwrap();
     });
 }

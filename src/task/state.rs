@@ -48,7 +48,7 @@ pub(crate) struct State(AtomicU32);
 pub(crate) struct Snapshot(u32);
 
 impl Snapshot {
-    pub(super) fn is_queued(self) -> bool {
+    pub(crate) fn is_queued(self) -> bool {
         self.0 & PHASE == QUEUED
     }
 

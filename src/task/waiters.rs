@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::error::TaskError;
+use super::group::Group;
 use crate::sync::{Arc, Mutex, Parker};
 
 pub(crate) type Callback<T> = Box<dyn FnOnce(&Result<T, TaskError>) + Send>;
@@ -13,6 +14,8 @@ pub(crate) type Callback<T> = Box<dyn FnOnce(&Result<T, TaskError>) + Send>;
 pub(crate) enum Wake {
     Thread(Arc<Parker>),
     Task(Waker),
+    /// The end of a group's member.
+    Group(Arc<Group>, usize),
 }
 
 impl Wake {
@@ -21,6 +24,7 @@ impl Wake {
             Self::Thread(parker) => parker.unpark(),
             // A waker is user code: it may panic, and the rest must be woken all the same.
             Self::Task(waker) => super::joinable::quietly(|| waker.wake()),
+            Self::Group(group, member) => group.end(member),
         }
     }
 
@@ -29,6 +33,7 @@ impl Wake {
             (Self::Thread(a), Self::Thread(b)) => Arc::ptr_eq(a, b),
             // Only `TaskHandle::poll` registers wakers, by unique reference: the newer one replaces the older.
             (Self::Task(_), Self::Task(_)) => true,
+            (Self::Group(a, m), Self::Group(b, n)) => Arc::ptr_eq(a, b) && m == n,
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, check, size, thread};
-use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool, blocking};
+use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool, as_completed, blocking};
 
 pub(super) fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
     Builder::new().max_workers(workers).max_spares(spares).build().unwrap()
@@ -63,6 +63,16 @@ fn tasks_wait_for_their_children<P: LockPolicy>(pool: ThreadPool<P>, tasks: usiz
     for (n, outer) in outer.into_iter().enumerate() {
         assert_eq!(outer.result().unwrap(), n + 1);
     }
+    pool.shutdown();
+}
+
+fn a_task_takes_its_children_as_they_end<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
+    let inner = pool.clone();
+    let outer = pool.submit(move || {
+        let children: Vec<_> = (1..=tasks).map(|n| inner.submit(move || n)).collect();
+        as_completed(children).map(|child| child.unwrap().result().unwrap()).sum::<usize>()
+    });
+    assert_eq!(outer.result().unwrap(), (1..=tasks).sum::<usize>());
     pool.shutdown();
 }
 
@@ -197,6 +207,7 @@ stamp! {
     a_task_is_found_by_a_worker_that_slept: (one: 1, 0, 2, 2), (two: 2, 0, 2, 1);
     a_task_spawned_by_a_task_runs: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
     tasks_wait_for_their_children: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
+    a_task_takes_its_children_as_they_end: (one: 1, 0, 2, 1), (two: 2, 0, 1, 1);
     the_child_of_a_blocking_task_runs: (one: 1, 1, 1, 1);
     shutdown_runs_what_is_queued: (one: 1, 0, 2, 2), (two: 2, 0, 2, 2), (three: 3, 0, 3, 1);
     shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 2), (two: 2, 0, 2, 1);
