@@ -36,9 +36,9 @@ mod task;
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
 pub use runtime::{HeldTooLong, Metrics, WorkerMetrics};
 pub use surface::{
-    AsCompleted, BuildError, Builder, CancelRequested, CompletionQueue, Context, Guarded, Key, Keyed, Lent, Refused,
-    Rejected, ReturnWhen, Shared, Strand, TaskHandle, ThreadPool, Unfinished, Values, Waitable, Waited, as_completed,
-    blocking, join_all, wait,
+    AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context, Failure, Guarded,
+    Key, Keyed, Lent, Map, MapUnordered, Refused, Rejected, ReturnWhen, Shared, Strand, TaskHandle, ThreadPool,
+    Unfinished, Values, Waitable, Waited, as_completed, blocking, join_all, wait,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

@@ -97,6 +97,23 @@ stamp! {
         waits_for_any_in_a_circle_end,
         a_completion_queue_gives_what_has_ended,
         a_completion_queue_is_used_inside_a_task;
+    bulk:
+        map_is_the_serial_map,
+        map_runs_all_without_being_iterated,
+        one_failing_item_does_not_end_the_rest,
+        map_gives_what_is_done_in_time,
+        a_dropped_map_cancels_what_has_not_started,
+        a_dropped_map_stops_the_chunk_that_runs,
+        a_buffer_bounds_what_is_taken,
+        yielded_values_are_not_kept,
+        a_panicking_input_is_an_error_at_its_place,
+        empty_input_ends_at_once,
+        invoke_all_gives_ended_handles_in_order,
+        invoke_any_gives_one_success,
+        for_each_waits_for_all_before_it_fails,
+        try_map_begins_nothing_after_an_error,
+        map_is_used_inside_a_task,
+        map_on_a_pool_that_is_shut_down_is_refused;
     shutdown:
         drains_what_is_queued,
         refuses_afterwards,

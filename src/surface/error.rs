@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::task::TaskError;
+
 /// Why a pool could not be built.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -86,3 +88,36 @@ impl fmt::Display for CancelRequested {
 }
 
 impl std::error::Error for CancelRequested {}
+
+/// Why an operation over several items or closures has no value to give.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure<E> {
+    /// An item's, or a closure's, own error.
+    Error(E),
+    /// Its task panicked, was cancelled or refused, or was not waited for to its end.
+    Task(TaskError),
+    /// There was nothing to do.
+    Empty,
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => error.fmt(f),
+            Self::Task(error) => error.fmt(f),
+            Self::Empty => f.write_str("there was nothing to do: give at least one closure"),
+        }
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for Failure<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // Each is shown as its own.
+        match self {
+            Self::Error(error) => error.source(),
+            Self::Task(error) => error.source(),
+            Self::Empty => None,
+        }
+    }
+}

@@ -129,7 +129,7 @@ pub(crate) fn end_as_poisoned() -> ! {
 
 impl TaskError {
     /// Of a task that has unwound.
-    pub(super) fn unwound(payload: PanicPayload) -> Self {
+    pub(crate) fn unwound(payload: PanicPayload) -> Self {
         if payload.is::<EndsAsPoisoned>() { Self::Poisoned } else { Self::Panicked(Panic::new(payload)) }
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test program uses every helper")]
 
+pub(crate) mod bulk;
 pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;

@@ -1,0 +1,329 @@
+//! One function over many items.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::batch::{Batch, Chunk};
+use super::gathered::Gathered;
+use super::map::{Buffer, Map, MapUnordered, Queue, Source, Stream};
+use super::pool::submit;
+use super::{Failure, ThreadPool};
+use crate::policy::LockPolicy;
+use crate::runtime::Core;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, Instant};
+use crate::task::TaskError;
+
+/// Most items that [`ChunkSize::Auto`] puts into one task, and into how many parts a worker it divides what is left.
+const MOST: usize = 1 << 14;
+const PARTS: usize = 4;
+
+/// How many items of a bulk operation one task works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkSize {
+    /// So many, but the last.
+    Items(usize),
+    /// Many at the beginning, so that tasks cost little, and ever fewer, so that the workers are done at the same time: each time a fixed
+    /// part of the items that are left, by the input's `size_hint`, or else as many as were submitted; at most 16,384.
+    ///
+    /// ("Guided self-scheduling", Polychronopoulos and Kuck, IEEE Transactions on Computers, 1987.)
+    Auto,
+}
+
+impl From<usize> for ChunkSize {
+    fn from(items: usize) -> Self {
+        Self::Items(items)
+    }
+}
+
+/// Settings of an operation over many items; made by [`ThreadPool::bulk`].
+///
+/// ```
+/// use lockgrain::{ChunkSize, ThreadPool};
+///
+/// let pool = ThreadPool::new()?;
+/// let squares = pool.bulk().chunk_size(ChunkSize::Auto).map(0..1_000_u64, |n| n * n);
+/// assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 332_833_500);
+///
+/// // Of an endless input, at most 8 are submitted and not yet yielded.
+/// let mut endless = pool.bulk().buffer_size(8).map(0.., |n: u64| n + 1);
+/// assert_eq!(endless.next().unwrap()?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "settings do nothing until `map` or another operation"]
+pub struct Bulk<'a, P: LockPolicy> {
+    core: &'a Arc<Core<P>>,
+    chunk_size: ChunkSize,
+    buffer_size: usize,
+    timeout: Option<Duration>,
+}
+
+impl<P: LockPolicy> Bulk<'_, P> {
+    /// How many items one task works on. Default: 1. For items that take less than some µs, more, or [`ChunkSize::Auto`].
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[doc(alias = "chunksize")]
+    #[doc(alias = "with_min_len")]
+    pub fn chunk_size(mut self, size: impl Into<ChunkSize>) -> Self {
+        self.chunk_size = size.into();
+        assert!(self.chunk_size != ChunkSize::Items(0), "a chunk has at least one item: `chunk_size` was 0");
+        self
+    }
+
+    /// How many items may be submitted and not yet yielded: the input is taken no faster, and may be endless. Default: no bound, all are
+    /// submitted in the call.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[doc(alias = "buffersize")]
+    pub fn buffer_size(mut self, items: usize) -> Self {
+        assert!(items > 0, "a buffer has room for at least one item: `buffer_size` was 0");
+        self.buffer_size = items;
+        self
+    }
+
+    /// How long the results are waited for in all, from the call of the operation on. Then comes [`TaskError::TimedOut`], and what has not
+    /// started is cancelled.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// See [`ThreadPool::map`].
+    pub fn map<'i, I, T, F>(self, items: I, f: F) -> Map<'i, T>
+    where
+        I: IntoIterator<IntoIter: 'i, Item: Send + 'static>,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+    {
+        Map(self.stream(items.into_iter(), f, Default::default()))
+    }
+
+    /// See [`ThreadPool::map_unordered`].
+    pub fn map_unordered<'i, I, T, F>(self, items: I, f: F) -> MapUnordered<'i, T>
+    where
+        I: IntoIterator<IntoIter: 'i, Item: Send + 'static>,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+    {
+        MapUnordered(self.stream(items.into_iter(), f, Gathered::new()))
+    }
+
+    /// See [`ThreadPool::for_each`].
+    ///
+    /// # Errors
+    /// The first item's, in the order of the input, that has failed.
+    pub fn for_each<I, F>(self, items: I, f: F) -> Result<(), TaskError>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        F: Fn(I::Item) + Send + Sync + 'static,
+    {
+        let mut first = Ok(());
+        for result in self.map(items, f) {
+            first = first.and(result);
+        }
+        first
+    }
+
+    /// See [`ThreadPool::try_map`].
+    ///
+    /// # Errors
+    /// [`Failure::Error`] or [`Failure::Task`]: the first failed item's, in the order of the input.
+    pub fn try_map<I, T, E, F>(self, items: I, f: F) -> Result<Vec<T>, Failure<E>>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+    {
+        /// Has the rest not begin, unless it is told that all is well.
+        struct Fails<'a>(&'a AtomicBool);
+        impl Drop for Fails<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Relaxed);
+            }
+        }
+        let failed = AtomicBool::new(false);
+        let unless_failed = move |item| {
+            if failed.load(Relaxed) {
+                return Err(None);
+            }
+            let fails = Fails(&failed);
+            let value = f(item).map_err(Some)?;
+            std::mem::forget(fails);
+            Ok(value)
+        };
+        let mut values = Vec::new();
+        let mut failure = None;
+        for result in self.map(items, unless_failed) {
+            match result {
+                Ok(Ok(value)) => values.push(value),
+                // Not begun: the reason comes later.
+                Ok(Err(None)) => {}
+                Ok(Err(Some(error))) => failure = failure.or(Some(Failure::Error(error))),
+                Err(error) => failure = failure.or(Some(Failure::Task(error))),
+            }
+        }
+        failure.map_or(Ok(values), Err)
+    }
+
+    fn stream<'i, I, T, F, Q>(self, items: I, f: F, queue: Q) -> Stream<'i, T, Q>
+    where
+        I: Iterator<Item: Send + 'static> + 'i,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        Q: Queue<T>,
+    {
+        // A time too far to be told is for ever.
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let most = self.buffer_size;
+        let chunk_size = match self.chunk_size {
+            ChunkSize::Items(items) => ChunkSize::Items(items.min(most)),
+            ChunkSize::Auto if most == usize::MAX => ChunkSize::Auto,
+            ChunkSize::Auto => ChunkSize::Items((most / (PARTS * self.core.config.workers)).clamp(1, MOST)),
+        };
+        let step = if let ChunkSize::Items(items) = chunk_size { items } else { 1 };
+        let source = source(self.core.clone(), items, f, chunk_size, stopped.clone());
+        Stream::new(source, queue, Buffer { step, most }, deadline, stopped)
+    }
+}
+
+fn source<'i, P, I, T, F>(
+    core: Arc<Core<P>>,
+    items: I,
+    f: F,
+    chunk_size: ChunkSize,
+    stopped: Arc<AtomicBool>,
+) -> Source<'i, T>
+where
+    P: LockPolicy,
+    I: Iterator<Item: Send + 'static> + 'i,
+    T: Send + 'static,
+    F: Fn(I::Item) -> T + Send + Sync + 'static,
+{
+    let f = Arc::new(f);
+    let mut items = items.fuse();
+    let mut panicked = None;
+    let mut submitted = 0;
+    Box::new(move || {
+        if let Some(panic) = &mut panicked {
+            return Option::take(panic);
+        }
+        let size = match chunk_size {
+            ChunkSize::Items(items) => items,
+            ChunkSize::Auto => (items.size_hint().0.max(submitted) / (PARTS * core.config.workers)).clamp(1, MOST),
+        };
+        let mut chunk = Vec::new();
+        let mut take = |chunk: &mut Vec<_>| chunk.extend(items.by_ref().take(size));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| take(&mut chunk))) {
+            // At its place, after what came before; and then nothing more.
+            let panic = Batch::Failed(TaskError::unwound(payload));
+            panicked = Some(None);
+            if chunk.is_empty() {
+                return Some(panic);
+            }
+            panicked = Some(Some(panic));
+        }
+        submitted += chunk.len();
+        let f = f.clone();
+        let len = chunk.len();
+        match len {
+            0 => None,
+            1 => {
+                let item = chunk.pop().expect("one item");
+                Some(Batch::One(submit(&core, move || f(item))))
+            }
+            _ => {
+                let stopped = stopped.clone();
+                let work = move || Chunk::work(chunk, &*f, || stopped.load(Relaxed));
+                Some(Batch::Many { handle: submit(&core, work), len })
+            }
+        }
+    })
+}
+
+impl<P: LockPolicy> ThreadPool<P> {
+    /// Has `f` called with each item on the pool; the results come in the order of the items.
+    ///
+    /// All are submitted in this call, a task each; see [`bulk`](Self::bulk) for chunks, a bounded buffer, and a time-out.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let lengths: Result<Vec<_>, _> = pool.map(["a", "bc", "def"], str::len).collect();
+    /// assert_eq!(lengths?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "imap")]
+    pub fn map<'i, I, T, F>(&self, items: I, f: F) -> Map<'i, T>
+    where
+        I: IntoIterator<IntoIter: 'i, Item: Send + 'static>,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+    {
+        self.bulk().map(items, f)
+    }
+
+    /// As [`map`](Self::map), with the results in the order in which they come about.
+    #[doc(alias = "imap_unordered")]
+    pub fn map_unordered<'i, I, T, F>(&self, items: I, f: F) -> MapUnordered<'i, T>
+    where
+        I: IntoIterator<IntoIter: 'i, Item: Send + 'static>,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+    {
+        self.bulk().map_unordered(items, f)
+    }
+
+    /// Has `f` called with each item on the pool, and waits for all, also when one has failed.
+    ///
+    /// # Errors
+    /// The first item's, in the order of the input, that has failed.
+    pub fn for_each<I, F>(&self, items: I, f: F) -> Result<(), TaskError>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        F: Fn(I::Item) + Send + Sync + 'static,
+    {
+        self.bulk().for_each(items, f)
+    }
+
+    /// The values of `f` for all items, in their order; after the first error, or panic, no other item is begun.
+    ///
+    /// # Errors
+    /// [`Failure::Error`] or [`Failure::Task`]: the first failed item's, in the order of the input.
+    ///
+    /// ```
+    /// use lockgrain::Failure;
+    ///
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// assert_eq!(pool.try_map(["1", "2"], str::parse::<u32>).unwrap(), [1, 2]);
+    /// assert!(matches!(pool.try_map(["1", "x"], str::parse::<u32>), Err(Failure::Error(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_map<I, T, E, F>(&self, items: I, f: F) -> Result<Vec<T>, Failure<E>>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.bulk().try_map(items, f)
+    }
+
+    /// Settings for an operation over many items.
+    pub fn bulk(&self) -> Bulk<'_, P> {
+        Bulk { core: self.core(), chunk_size: ChunkSize::Items(1), buffer_size: usize::MAX, timeout: None }
+    }
+}
+
+impl<P: LockPolicy> fmt::Debug for Bulk<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulk")
+            .field("chunk_size", &self.chunk_size)
+            .field("buffer_size", &self.buffer_size)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
