@@ -114,6 +114,20 @@ stamp! {
         try_map_begins_nothing_after_an_error,
         map_is_used_inside_a_task,
         map_on_a_pool_that_is_shut_down_is_refused;
+    scope:
+        tasks_borrow_and_give_results,
+        a_scope_ends_after_its_tasks,
+        results_do_not_outlive_the_scope,
+        a_scope_passes_panics_on_when_all_have_ended,
+        scopes_nest_inside_tasks,
+        join_recurses,
+        join_gets_its_second_half_back_from_under_others,
+        join_runs_the_second_half_elsewhere_while_the_first_blocks,
+        join_passes_panics_on_when_both_have_ended,
+        waiting_for_who_opened_the_scope_is_an_error,
+        a_scope_on_a_pool_that_is_shut_down_refuses,
+        shutdown_now_leaves_joins_whole,
+        with_a_context_join_is_serial_and_a_scope_is_refused;
     shutdown:
         drains_what_is_queued,
         refuses_afterwards,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::current::{self, Frame};
+use super::current::{self, Frame, Kind};
 use super::idle::{Exit, Idle, Notify};
 use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
@@ -145,6 +145,12 @@ impl<P: LockPolicy> Core<P> {
         &self.lock.gate
     }
 
+    /// Whether code on this thread holds the lock so that only its context may let go of it.
+    pub(crate) fn is_held_by_context(&self) -> bool {
+        let holds = |frame: &Frame| frame.is_exclusive() && frame.kind.get() == Kind::Context && frame.covers(self.id);
+        current::frames(|mut frames| frames.any(holds))
+    }
+
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty()
     }
@@ -184,6 +190,13 @@ impl<P: LockPolicy> Core<P> {
     #[inline]
     pub(crate) fn notify(self: &Arc<Self>) {
         self.settle(self.idle.notify(true));
+    }
+
+    /// As `notify`, without the barrier: a worker that goes to sleep at the same moment may not hear of the work. For work that the caller will do
+    /// itself if nobody comes for it.
+    #[inline]
+    pub(super) fn notify_soon(self: &Arc<Self>) {
+        self.settle(self.idle.notify_soon());
     }
 
     /// Has a worker stand in line at the gate for a queued task.

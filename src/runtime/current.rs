@@ -38,6 +38,8 @@ pub(crate) struct Frame {
     pub(super) keeps: Cell<bool>,
     /// The task that runs, or null.
     pub(crate) task: Cell<Identity>,
+    /// Where the task's scope was opened, or null.
+    pub(super) scope: Cell<*const Origin>,
     /// Its state word, if it has a handle.
     pub(crate) state: Cell<*const State>,
     /// The worker whose thread this is; none for a locked section on a thread from outside.
@@ -98,6 +100,7 @@ impl Frame {
             has_values: Cell::new(false),
             keeps: Cell::new(false),
             task: Cell::new(task),
+            scope: Cell::new(ptr::null()),
             state: Cell::new(state),
             worker,
             outer,
@@ -114,6 +117,74 @@ pub(crate) fn frames<R>(f: impl FnOnce(Frames<'_>) -> R) -> R {
     let innermost = innermost();
     // SAFETY: `Frame::enter` takes a frame out of the chain before it goes, and its caller's stack is below this call.
     f(Frames(unsafe { innermost.as_ref() }))
+}
+
+/// The frame in which a scope was opened, whose code waits for the scope's tasks. They have a pointer to it, and it lives as long as they do.
+pub(crate) struct Origin(*const Frame);
+
+// SAFETY: of a frame, a thread that runs a task of the scope only looks at what does not change while the scope is open: its task, that task's
+// scope, whether it has values, and the frames below.
+unsafe impl Sync for Origin {}
+
+/// A pointer to one.
+#[derive(Clone, Copy)]
+pub(crate) struct OriginRef(*const Origin);
+
+// SAFETY: as for `Origin`.
+unsafe impl Send for OriginRef {}
+
+impl Origin {
+    pub(super) fn of(frame: &Frame) -> Self {
+        Self(frame)
+    }
+
+    /// The caller's.
+    pub(crate) fn here() -> Self {
+        Self(innermost())
+    }
+
+    pub(crate) fn reference(&self) -> OriginRef {
+        OriginRef(self)
+    }
+}
+
+impl OriginRef {
+    /// Runs the closure of a task of the scope.
+    pub(crate) fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        struct Leave<'a>(&'a Frame);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.scope.set(ptr::null());
+            }
+        }
+        frames(|mut frames| {
+            // SAFETY: the scope of a task is open.
+            let opened_in = unsafe { &*self.0 }.0;
+            // In that frame it is no task of its own, but part of what opened the scope.
+            let frame = frames.next().filter(|frame| !ptr::eq(*frame, opened_in));
+            let _leave = frame.map(|frame| {
+                frame.scope.set(self.0);
+                Leave(frame)
+            });
+            f()
+        })
+    }
+}
+
+/// Visits the frames of this thread, and those in which their tasks' scopes were opened, and so on: all of what can't go on before the caller's
+/// code has.
+pub(super) fn lineage(frames: Frames<'_>, mut visit: impl FnMut(&Frame)) {
+    let mut chains = vec![frames];
+    while let Some(chain) = chains.pop() {
+        for frame in chain {
+            visit(frame);
+            // SAFETY: the scope of a task is open.
+            if let Some(origin) = unsafe { frame.scope.get().as_ref() } {
+                // SAFETY: and so is the code in the frame that opened it.
+                chains.push(Frames(unsafe { origin.0.as_ref() }));
+            }
+        }
+    }
 }
 
 /// Runs `f` between a task's code and whatever code of the user comes next on this thread.
@@ -156,6 +227,7 @@ impl<'a> Iterator for Frames<'a> {
 /// Code that was lent what the gate or a value's lock guards: from `enter` until the drop nothing but a context may release it.
 pub(crate) struct Lent<'a> {
     frame: &'a Frame,
+    values: bool,
     kind: Kind,
 }
 
@@ -163,15 +235,19 @@ impl<'a> Lent<'a> {
     /// `values` says whether it is guarded values of the frame's task.
     pub(crate) fn enter(frame: &'a Frame, values: bool) -> Self {
         frame.has_context.set(true);
-        frame.has_values.set(values);
-        Self { frame, kind: frame.kind.replace(Kind::Context) }
+        if values {
+            frame.has_values.set(true);
+        }
+        Self { frame, values, kind: frame.kind.replace(Kind::Context) }
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.frame.kind.set(self.kind);
-        self.frame.has_values.set(false);
+        if self.values {
+            self.frame.has_values.set(false);
+        }
         self.frame.has_context.set(false);
     }
 }

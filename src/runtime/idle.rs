@@ -139,6 +139,12 @@ impl Idle {
         self.notify_slow(word, self.target)
     }
 
+    /// As `notify` by a worker, but who goes to sleep at the same moment may miss the work.
+    #[inline]
+    pub(super) fn notify_soon(&self) -> Notify {
+        if self.is_enough(Word(self.word.load(Relaxed))) { Notify::Enough } else { self.notify(true) }
+    }
+
     #[inline]
     fn is_enough(&self, word: Word) -> bool {
         word.searching() > 0 || word.active() >= self.target

@@ -12,6 +12,7 @@ mod metrics;
 mod models;
 mod patience;
 pub(crate) mod request;
+pub(crate) mod scope;
 mod wait;
 pub(crate) mod wants;
 mod worker;

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::current::{self, Frame, Kind};
+use super::current::{self, Frame, Frames, Kind};
 use super::patience::Patience;
 use super::worker::Blockable;
 use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
 use crate::task::state::State;
-use crate::task::{Group, Identity, Target, TaskRef, WaitError, Wake};
+use crate::task::{Group, Identity, Latch, Target, TaskRef, WaitError, Wake};
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
@@ -98,10 +98,7 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         {
             return Ok(());
         }
-        let stack = frames.clone().map(|frame| frame.task.get()).filter(|task| !task.is_null()).collect();
-        let holders = frames.filter(|frame| frame.has_values.get());
-        let holders = holders.filter_map(|frame| TaskRef::of(frame.task.get())).collect();
-        worker.begin_wait(Wait { stack, holders, goal: awaited.goal() })?;
+        worker.begin_wait(Wait::new(frames, awaited.goal()))?;
         let blocked = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
         let held = blocked && worker.block(release);
@@ -127,6 +124,9 @@ pub(crate) enum Goal {
     Task(Identity, *const State),
     /// One of these does.
     Any(Arc<Group>),
+    /// This latch is set, which is alive as long as the wait, and unparks the parker. It is delayed by nobody: that who opened a scope waits for its
+    /// tasks is known from the time when it is opened.
+    Latch(*const Latch, Arc<Parker>),
 }
 
 impl Goal {
@@ -135,6 +135,8 @@ impl Goal {
             // SAFETY: a wait is on the list only while its handle is borrowed.
             Self::Task(_, state) => unsafe { &**state }.load().is_terminal(),
             Self::Any(group) => group.is_over(),
+            // SAFETY: as above.
+            Self::Latch(latch, _) => unsafe { &**latch }.is_set(),
         }
     }
 
@@ -143,11 +145,12 @@ impl Goal {
         match self {
             Self::Task(task, _) => delayed.contains(task),
             Self::Any(group) => group.awaits_only(|member| delayed.contains(&member.task)),
+            Self::Latch(..) => false,
         }
     }
 }
 
-/// A worker's wait: the tasks on its stack, and what they wait for.
+/// A worker's wait: the tasks on its stack, and those in whose scopes they are, and what they wait for.
 pub(crate) struct Wait {
     stack: Vec<Identity>,
     /// Those of them that hold guarded values, as long as the wait.
@@ -155,10 +158,24 @@ pub(crate) struct Wait {
     goal: Goal,
 }
 
-// SAFETY: the pointers are compared, or used while the wait goes on: the state is made of atomics.
+// SAFETY: the pointers are compared, or used while the wait goes on: state and latch are made of atomics.
 unsafe impl Send for Wait {}
 
 impl Wait {
+    fn new(frames: Frames<'_>, goal: Goal) -> Self {
+        let (mut stack, mut holders) = (Vec::new(), Vec::new());
+        current::lineage(frames, |frame| {
+            let task = frame.task.get();
+            if !task.is_null() {
+                stack.push(task);
+            }
+            if frame.has_values.get() {
+                holders.extend(TaskRef::of(task));
+            }
+        });
+        Self { stack, holders, goal }
+    }
+
     /// Whether the goal can't be reached before a task on this stack has ended. `others` are the waits that go on.
     ///
     /// What is looked at one after another belongs together: that one task delays another ends only with the first one's end, so if it
@@ -210,6 +227,23 @@ impl Waits {
         }
         waits.push((worker, wait));
         Ok(())
+    }
+
+    /// Notes a wait for the tasks of a scope.
+    pub(super) fn begin_scope(&self, worker: usize, latch: &Latch, parker: &Arc<Parker>) {
+        let goal = Goal::Latch(latch, parker.clone());
+        self.0.lock().push((worker, Wait { stack: Vec::new(), holders: Vec::new(), goal }));
+    }
+
+    /// Unparks the others that wait for the tasks of a scope.
+    pub(super) fn nudge_scopes(&self, worker: usize) {
+        let waits = self.0.lock();
+        let others = waits.iter().filter(|(other, _)| *other != worker);
+        let parkers = others
+            .filter_map(|(_, wait)| if let Goal::Latch(_, parker) = &wait.goal { Some(parker.clone()) } else { None });
+        let parkers: Vec<_> = parkers.collect();
+        drop(waits);
+        parkers.iter().for_each(|parker| parker.unpark());
     }
 
     /// An error if all `threads` wait and none of their waits is over.

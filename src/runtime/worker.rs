@@ -6,13 +6,14 @@ use std::ptr;
 use super::Core;
 use super::current::{Frame, Kind};
 use super::patience::{self, Patience};
+use super::scope::ScopeId;
 use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
-use crate::sync::{Arc, Instant, MODEL, hint, mutant};
+use crate::sync::{Arc, Instant, MODEL, Parker, hint, mutant};
 use crate::task::state::State;
-use crate::task::{Identity, Ran, Tally, Task, WaitError};
+use crate::task::{Identity, Latch, Ran, Tally, Task, WaitError};
 
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
@@ -57,6 +58,18 @@ pub(crate) trait Blockable {
     /// After `block`: an error, and no wait begun, if nobody is left to run what is queued.
     fn check_progress(&self) -> Result<(), WaitError>;
     fn end_wait(&self);
+    /// Runs the newest task in this worker's queue on top of the one that waits for it, if it is of that scope.
+    fn run_newest_of(&self, scope: ScopeId) -> bool;
+    /// Notes that this worker waits for the tasks of a scope.
+    fn begin_scope_wait(&self, latch: &Latch, parker: &Arc<Parker>);
+    /// After `block`: whether nobody is left to run what is queued.
+    fn is_stuck(&self) -> bool;
+    /// Takes a task of that scope out of the queues.
+    fn find_any_of(&self, scope: ScopeId) -> Option<Task>;
+    /// Runs a task on top of the one that waits for it.
+    fn run_on_top(&self, task: Task);
+    /// Has the others that wait for the tasks of a scope look for them.
+    fn nudge_scopes(&self);
     /// Has others find the task that it keeps for itself.
     fn share_kept(&self);
 }
@@ -89,6 +102,11 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
     core.vacate(index, local);
     let exit = core.idle.exit();
     core.after_exit(exit);
+}
+
+/// The state word of a task with a handle, else null.
+fn state_of(task: &Task) -> *const State {
+    task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const())
 }
 
 impl<P: LockPolicy> Worker<P> {
@@ -191,7 +209,7 @@ impl<P: LockPolicy> Worker<P> {
     fn run_task(&self, frame: &Frame, task: Task) {
         frame.kind.set(Kind::Plain);
         frame.task.set(task.identity());
-        frame.state.set(task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
+        frame.state.set(state_of(&task));
         if let Some(since) = self.core.watch() {
             self.hold.set(Some((task.name(), since)));
         }
@@ -222,15 +240,55 @@ impl<P: LockPolicy> Worker<P> {
     fn trim(&self) {
         while let Some(task) = self.core.queue.retract(&self.local) {
             if !task.is_spent() {
-                self.core.queue.push(&self.local, task);
-                // A worker that went to sleep meanwhile has not seen it.
-                if !mutant("worker_puts_back_untold") {
-                    self.core.notify();
-                }
+                self.put_back(task);
                 return;
             }
             self.settle(task);
         }
+    }
+
+    fn put_back(&self, task: Task) {
+        self.core.queue.push(&self.local, task);
+        // A worker that went to sleep meanwhile has not seen it.
+        if !mutant("worker_puts_back_untold") {
+            self.core.notify();
+        }
+    }
+
+    /// Takes a task that this worker has pushed out of its queue again, without running it; false if somebody else has it.
+    #[inline]
+    pub(super) fn take_back(&self, task: Identity) -> bool {
+        match self.core.queue.retract(&self.local) {
+            Some(newest) if newest.identity() == task => {
+                newest.forget();
+                true
+            }
+            None => false,
+            Some(newest) => self.dig_out(newest, task),
+        }
+    }
+
+    #[cold]
+    fn dig_out(&self, newest: Task, task: Identity) -> bool {
+        let mut above = vec![newest];
+        let found = loop {
+            match self.core.queue.retract(&self.local) {
+                Some(next) if next.identity() == task => break Some(next),
+                Some(next) => above.push(next),
+                None => break None,
+            }
+        };
+        above.into_iter().rev().for_each(|task| self.put_back(task));
+        found.map(Task::forget).is_some()
+    }
+
+    /// Runs a task on top of the one that waits for it.
+    fn on_top(&self, task: Identity, state: *const State, run: impl FnOnce()) {
+        self.depth.set(self.depth.get() + 1);
+        let blockable: *const dyn Blockable = self;
+        let lock = self.core.lock.as_covers();
+        Frame::enter(self.core.id, lock, Kind::Plain, task, state, Some(blockable), |_| run());
+        self.depth.set(self.depth.get() - 1);
     }
 
     /// Looks for work a while; true if there is some.
@@ -333,13 +391,8 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&Tally)) {
-        self.depth.set(self.depth.get() + 1);
         self.core.inlined.add_shared(1);
-        let blockable: *const dyn Blockable = self;
-        Frame::enter(self.core.id, self.core.lock.as_covers(), Kind::Plain, task, state, Some(blockable), |_| {
-            run(self.tally());
-        });
-        self.depth.set(self.depth.get() - 1);
+        self.on_top(task, state, || run(self.tally()));
         self.trim();
     }
 
@@ -348,12 +401,54 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn check_progress(&self) -> Result<(), WaitError> {
-        let core = &*self.core;
-        let word = core.idle.load();
-        if core.queue.is_empty() || word.active() > 0 || word.sleeping() > 0 {
-            return Ok(());
+        if self.is_stuck() { self.core.waits.check(self.index, self.core.idle.load().threads()) } else { Ok(()) }
+    }
+
+    fn is_stuck(&self) -> bool {
+        let word = self.core.idle.load();
+        !self.core.queue.is_empty() && word.active() == 0 && word.sleeping() == 0
+    }
+
+    fn run_newest_of(&self, scope: ScopeId) -> bool {
+        let Some(task) = self.core.queue.retract(&self.local) else { return false };
+        let runs = task.scope() == scope && self.may_inline();
+        if runs {
+            self.run_on_top(task);
+        } else {
+            self.put_back(task);
         }
-        core.waits.check(self.index, word.threads())
+        runs
+    }
+
+    fn begin_scope_wait(&self, latch: &Latch, parker: &Arc<Parker>) {
+        self.core.waits.begin_scope(self.index, latch, parker);
+    }
+
+    fn find_any_of(&self, scope: ScopeId) -> Option<Task> {
+        let queue = &self.core.queue;
+        let mut taken = Vec::new();
+        while !queue.is_empty() {
+            match queue.take() {
+                Find::Task(task, _) => taken.push(task),
+                Find::Retry | Find::Empty => hint::spin_loop(),
+            }
+        }
+        let at = taken.iter().position(|task| task.scope() == scope);
+        let found = at.map(|at| taken.remove(at));
+        if !taken.is_empty() {
+            taken.into_iter().for_each(|task| queue.inject(task));
+            self.core.notify();
+        }
+        found
+    }
+
+    fn run_on_top(&self, task: Task) {
+        let (identity, state) = (task.identity(), state_of(&task));
+        self.on_top(identity, state, || self.settle(task));
+    }
+
+    fn nudge_scopes(&self) {
+        self.core.waits.nudge_scopes(self.index);
     }
 
     fn end_wait(&self) {

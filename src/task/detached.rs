@@ -18,7 +18,7 @@ struct Detached<F, N> {
     closure: F,
 }
 
-impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
+impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
     const VTABLE: VTable =
         VTable { run: Self::run, discard: Self::discard, name: type_name::<F>, needs: Self::needs, join: None };
     /// Whether the memory has to stay until the closure is gone.
@@ -75,7 +75,10 @@ impl<F: FnOnce() + Send + 'static, N: Needs + 'static> Detached<F, N> {
         let needs = unsafe { needs.read() };
         // SAFETY: moved out.
         unsafe { memory::release(task) };
+        let epilogue = needs.epilogue();
         drop(needs);
+        // SAFETY: closure and memory are gone.
+        unsafe { epilogue.tell() };
         result
     }
 
@@ -100,6 +103,16 @@ pub(crate) fn detached<F: FnOnce() + Send + 'static>(closure: F) -> Task {
     let header = memory::allocate(Detached { header: Header::new(&Detached::<F, ()>::VTABLE), needs: (), closure });
     // SAFETY: just made; this is its one reference.
     unsafe { Task::from_header(header.cast()) }
+}
+
+/// A task that may borrow, with what it needs, which does not keep it from running.
+///
+/// # Safety
+/// What it borrows stays until the epilogue of its needs.
+pub(crate) unsafe fn detached_in<F: FnOnce() + Send, N: Needs + 'static>(needs: N, closure: F) -> Task {
+    let made = memory::allocate(Detached { header: Header::new(&Detached::<F, N>::VTABLE), needs, closure });
+    // SAFETY: just made; this is its one reference.
+    unsafe { Task::from_header(made.cast()) }
 }
 
 /// A task that must not run before it has what it needs: `queue` gets it, and queues it to run when that is so. The needs stay until the task

@@ -98,6 +98,10 @@ impl Task {
         Self(link.cast())
     }
 
+    pub(super) fn header(&self) -> NonNull<Header> {
+        self.0
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         self.0.as_ptr().cast_const().cast()
     }
@@ -113,6 +117,11 @@ impl Task {
     pub(crate) fn name(&self) -> &'static str {
         // SAFETY: the executor's reference keeps the header alive.
         (unsafe { self.0.as_ref() }.vtable.name)()
+    }
+
+    /// Gives up the executor's reference, whose task is used otherwise. For a task in somebody's own memory.
+    pub(crate) fn forget(self) {
+        std::mem::forget(self);
     }
 
     /// Whether somebody has claimed it already: then `run` will not run it.

@@ -95,8 +95,8 @@ pub(crate) fn quietly(f: impl FnOnce()) {
 
 impl<F, T, N> Joinable<F, T, N>
 where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    F: FnOnce() -> T + Send,
+    T: Send,
     N: Needs + 'static,
 {
     const VTABLE: VTable = VTable {
@@ -143,10 +143,14 @@ where
             unsafe { Self::release_executor(header) };
             return if cancelled { Ran::Cancelled } else { Ran::Claimed };
         }
+        let epilogue = this.needs.epilogue();
         // SAFETY: claimed by this call.
         unsafe { this.execute(tally) };
         // SAFETY: the executor's reference goes with the call.
-        match unsafe { Self::publish(header, true) } {
+        let unobserved = unsafe { Self::publish(header, true) };
+        // SAFETY: the closure is gone, and the output if no handle has it.
+        unsafe { epilogue.tell() };
+        match unobserved {
             Some(payload) => Ran::Unobserved(payload),
             None => Ran::Done,
         }
@@ -158,10 +162,13 @@ where
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if this.state().claim_to_cancel() {
+            let epilogue = this.needs.epilogue();
             // SAFETY: claimed by this call.
             unsafe { this.abandon(why) };
             // SAFETY: the executor's reference goes with the call.
             let _no_panic = unsafe { Self::publish(header, true) };
+            // SAFETY: as in `run`.
+            unsafe { epilogue.tell() };
             true
         } else {
             // SAFETY: the executor's reference is the caller's to give up.
@@ -179,6 +186,8 @@ where
         unsafe { this.execute(tally) };
         // SAFETY: the handle's reference outlives the call.
         let _with_the_handle = unsafe { Self::publish(header, false) };
+        // SAFETY: the closure is gone, and the handle has the output: it is dropped with it, if not before, and not when the memory is freed.
+        unsafe { this.needs.epilogue().tell() };
     }
 
     /// # Safety
@@ -190,6 +199,8 @@ where
         unsafe { this.abandon(why) };
         // SAFETY: the handle's reference outlives the call.
         let _no_panic = unsafe { Self::publish(header, false) };
+        // SAFETY: as in `run_claimed`.
+        unsafe { this.needs.epilogue().tell() };
     }
 
     /// # Safety
@@ -344,6 +355,19 @@ where
     in_state(State::queued(), pool, (), closure)
 }
 
+/// A new task that may borrow, with what it needs, which does not keep it from running.
+///
+/// # Safety
+/// What its closure borrows stays until the epilogue of its needs.
+pub(crate) unsafe fn joinable_in<F, T, N>(pool: u32, needs: N, closure: F) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    N: Needs + 'static,
+{
+    in_state(State::queued(), pool, needs, closure)
+}
+
 /// A task that must not run before it has what it needs: `queue` gets it, and queues it to run when that is so. Nor may a waiter run
 /// it before its state says so. It stays alive for `queue`.
 pub(crate) fn needing<F, T, N>(pool: u32, needs: N, closure: F, queue: impl FnOnce(&N, Task)) -> JoinRef<T>
@@ -361,8 +385,8 @@ where
 
 fn in_state<F, T, N>(state: State, pool: u32, needs: N, closure: F) -> (Task, JoinRef<T>)
 where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    F: FnOnce() -> T + Send,
+    T: Send,
     N: Needs + 'static,
 {
     let header = Joinable::allocate(state, pool, needs, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
@@ -371,7 +395,7 @@ where
 }
 
 /// The reference to a task that never was: it has ended with `error`.
-pub(crate) fn refused<T: Send + 'static>(pool: u32, error: TaskError) -> JoinRef<T> {
+pub(crate) fn refused<T: Send>(pool: u32, error: TaskError) -> JoinRef<T> {
     let output = ManuallyDrop::new(Err(error));
     let header = Joinable::allocate(State::finished_without_executor(), pool, (), Slot::<fn() -> T, T> { output });
     JoinRef { header, output: PhantomData }

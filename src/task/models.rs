@@ -2,7 +2,7 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
-use crate::task::{Group, JoinRef, Tally, Task, TaskError, Wake, joinable};
+use crate::task::{Countdown, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in, joinable};
 
 fn run(task: Task) {
     let _ran = task.run(&Tally::default());
@@ -206,5 +206,62 @@ fn nobody_waits_for_a_group_that_is_at_its_end() {
         let taken = usize::from(group.take().is_some());
         assert_eq!(taken + taker.join().unwrap(), 1);
         worker.join().unwrap();
+    });
+}
+
+/// The memory of a scope goes when it is over, and what its tasks did is seen.
+#[test]
+fn a_scope_is_over_when_its_tasks_have_counted_down() {
+    check(Some(3), || {
+        let cell = Arc::new(UnsafeCell::new(0));
+        let scope = Box::new(Countdown::new());
+        let runs = Arc::new(AtomicU32::new(0));
+        let tasks = (0..2).map(|n| {
+            let (owned, runs) = (Owned(cell.clone()), runs.clone());
+            let closure = move || {
+                runs.fetch_add(1, Relaxed);
+                if n == 0 {
+                    owned.add();
+                }
+            };
+            // SAFETY: it borrows nothing, and the scope is waited for below.
+            unsafe { detached_in(Scoped::one_of(&scope), closure) }
+        });
+        let workers: Vec<_> =
+            tasks.collect::<Vec<_>>().into_iter().map(|task| thread::spawn(move || run(task))).collect();
+        if !scope.owner_ends() {
+            let parker = Arc::new(Parker::new());
+            if scope.latch.wake_by(&parker) {
+                parker.park();
+            }
+            assert!(scope.latch.is_set());
+        }
+        drop(scope);
+        cell.with(|cell| {
+            // SAFETY: checked by loom.
+            assert_eq!(unsafe { *cell }, 1);
+        });
+        assert_eq!(runs.load(Relaxed), 2);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+    });
+}
+
+/// On the stack of who waits for it.
+#[test]
+fn a_task_on_a_stack_gives_its_result_to_who_waits() {
+    check(Some(3), || {
+        let job = Box::new(OnStack::new(|| Box::new(7)));
+        // SAFETY: the latch is waited for below.
+        let task = unsafe { OnStack::task(std::ptr::NonNull::from(&*job)) };
+        let thief = thread::spawn(move || run(task));
+        let parker = Arc::new(Parker::new());
+        if job.latch().wake_by(&parker) {
+            parker.park();
+        }
+        assert!(job.latch().is_set());
+        // SAFETY: the latch is set.
+        assert_eq!(*unsafe { job.finish() }.unwrap(), 7);
+        drop(job);
+        thief.join().unwrap();
     });
 }

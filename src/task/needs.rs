@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::error::TaskError;
 use super::header::{Header, Identity, Task};
 use super::joinable;
+use super::scoped::Epilogue;
 
 /// What a task needs, and whether it has it. It stays until the task's memory is freed, but lets go of what it owns when it is told that the
 /// closure is gone.
@@ -26,6 +27,15 @@ pub(crate) trait Needs: Send + Sync {
     fn dropped(&self);
     /// Code of the user's is about to be called, before the one that runs the task goes on.
     fn before_user_code(&self);
+    /// Tells scopes apart; null if the task is of none.
+    fn scope(&self) -> *const () {
+        ptr::null()
+    }
+    /// What to do when the task is over.
+    #[inline]
+    fn epilogue(&self) -> Epilogue {
+        Epilogue::NONE
+    }
 }
 
 /// Nothing; in any pool.
@@ -94,6 +104,13 @@ impl TaskRef {
 }
 
 impl Task {
+    /// Tells the scope that it is of; null for none.
+    pub(crate) fn scope(&self) -> *const () {
+        let task = TaskRef(self.header());
+        // SAFETY: the executor's reference keeps it alive.
+        unsafe { task.needs() }.scope()
+    }
+
     /// The executor's reference goes with the pointer.
     pub(crate) fn into_ref(self) -> TaskRef {
         TaskRef(self.into_link().cast())

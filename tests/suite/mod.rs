@@ -7,6 +7,7 @@ pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;
 pub(crate) mod keyed;
+pub(crate) mod scope;
 pub(crate) mod shutdown;
 pub(crate) mod tasks;
 pub(crate) mod waiting;
@@ -77,4 +78,9 @@ impl Drop for Bomb {
     fn drop(&mut self) {
         panic!("a panicking drop");
     }
+}
+
+/// One more.
+pub(crate) fn count(runs: &std::sync::atomic::AtomicUsize) {
+    runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
 }

@@ -76,6 +76,28 @@ fn a_task_takes_its_children_as_they_end<P: LockPolicy>(pool: ThreadPool<P>, tas
     pool.shutdown();
 }
 
+fn a_scope_ends_after_its_tasks<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
+    let inner = pool.clone();
+    let outer = pool.submit(move || {
+        let mut numbers = vec![0; tasks];
+        inner.scope(|s| numbers.iter_mut().for_each(|number| s.spawn(|| *number += 1).unwrap()));
+        numbers.iter().sum::<usize>()
+    });
+    assert_eq!(outer.result().unwrap(), tasks);
+    pool.shutdown();
+}
+
+fn both_halves_of_a_join_are_run<P: LockPolicy>(pool: ThreadPool<P>, _tasks: usize) {
+    let inner = pool.clone();
+    let (mut a, mut b) = (vec![1], vec![2]);
+    let outer = pool.submit(move || {
+        inner.join(|| a.push(3), || b.push(4));
+        (a.len(), b.len())
+    });
+    assert_eq!(outer.result().unwrap(), (2, 2));
+    pool.shutdown();
+}
+
 fn the_child_of_a_blocking_task_runs<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
     let inner = pool.clone();
     let children = move || (0..tasks).map(|n| inner.submit(move || n).result().unwrap()).sum::<usize>();
@@ -208,6 +230,8 @@ stamp! {
     a_task_spawned_by_a_task_runs: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
     tasks_wait_for_their_children: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
     a_task_takes_its_children_as_they_end: (one: 1, 0, 2, 1), (two: 2, 0, 1, 1);
+    a_scope_ends_after_its_tasks: (one: 1, 0, 2, 1), (two: 2, 0, 1, 1);
+    both_halves_of_a_join_are_run: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
     the_child_of_a_blocking_task_runs: (one: 1, 1, 1, 1);
     shutdown_runs_what_is_queued: (one: 1, 0, 2, 2), (two: 2, 0, 2, 2), (three: 3, 0, 3, 1);
     shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 2), (two: 2, 0, 2, 1);

@@ -1,0 +1,217 @@
+//! Operations over many items, and recursion: `join`, `scope`, `map`, `wait` and `as_completed`, beside rayon and `std::thread::scope`.
+//!
+//! `cargo run --release -p lockgrain-benches --bin bulk -- --help`
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use lockgrain::{
+    Builder, ChunkSize, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, ThreadPool, as_completed, wait,
+};
+use rayon::prelude::*;
+
+#[derive(Parser)]
+#[command(about = "Milliseconds a workload: medians, and the middle half, over interleaved rounds")]
+struct Arguments {
+    /// Measurements of each.
+    #[arg(long, default_value_t = 11)]
+    rounds: usize,
+    /// Threads of each pool.
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
+    /// Only workloads whose name contains it.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+struct Pools {
+    lock_free: ThreadPool<LockFree>,
+    fine: ThreadPool<FineGrained>,
+    global: ThreadPool<GlobalLock>,
+    rayon: rayon::ThreadPool,
+    workers: usize,
+}
+
+fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
+    Builder::new().max_workers(workers).prestart(true).build().expect("good settings")
+}
+
+impl Pools {
+    fn new(workers: usize) -> Self {
+        let rayon = rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("good settings");
+        Self { lock_free: pool(workers), fine: pool(workers), global: pool(workers), rayon, workers }
+    }
+}
+
+type Run = fn(&Pools);
+
+fn use_up<T>(value: T) {
+    black_box(value);
+}
+
+/// A workload, and who does it.
+const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
+    (
+        "join, fib(32)",
+        &[
+            ("lock-free", |pools| pools.lock_free.install(|| use_up(fib(&pools.lock_free, 32)))),
+            ("fine", |pools| pools.fine.install(|| use_up(fib(&pools.fine, 32)))),
+            ("global", |pools| pools.global.install(|| use_up(fib(&pools.global, 32)))),
+            ("rayon", |pools| pools.rayon.install(|| use_up(rayon_fib(32)))),
+        ],
+    ),
+    (
+        "scope, 10^6 spawns",
+        &[
+            ("lock-free", |pools| spawns(&pools.lock_free)),
+            ("fine", |pools| spawns(&pools.fine)),
+            ("global", |pools| spawns(&pools.global)),
+            ("rayon", |pools| pools.rayon.scope(|s| (0..SPAWNS).for_each(|n| s.spawn(move |_| use_up(n))))),
+        ],
+    ),
+    (
+        "map, 10^7 small items",
+        &[
+            ("lock-free", |pools| small(&pools.lock_free)),
+            ("fine", |pools| small(&pools.fine)),
+            ("global", |pools| small(&pools.global)),
+            ("rayon", |pools| pools.rayon.install(|| use_up(items().into_par_iter().map(work).collect::<Vec<_>>()))),
+            ("std::thread::scope", small_by_threads),
+            ("serial", |_| use_up(items().map(work).collect::<Vec<_>>())),
+        ],
+    ),
+    (
+        "map, 10^4 uneven items",
+        &[
+            ("lock-free", |pools| uneven(&pools.lock_free)),
+            ("fine", |pools| uneven(&pools.fine)),
+            ("global", |pools| uneven(&pools.global)),
+            ("rayon", |pools| {
+                pools.rayon.install(|| use_up((0..UNEVEN).into_par_iter().map(heavy).collect::<Vec<_>>()))
+            }),
+            ("std::thread::scope", uneven_by_threads),
+            ("serial", |_| use_up((0..UNEVEN).map(heavy).collect::<Vec<_>>())),
+        ],
+    ),
+    (
+        "10^5 handles",
+        &[
+            ("submit and result", |pools| {
+                handles(&pools.lock_free, |handles| handles.into_iter().for_each(|handle| drop(handle.result())))
+            }),
+            ("wait for all", |pools| {
+                handles(&pools.lock_free, |handles| drop(wait(handles, ReturnWhen::AllCompleted, None)))
+            }),
+            ("wait for the first failure", |pools| {
+                handles(&pools.lock_free, |handles| drop(wait(handles, ReturnWhen::FirstException, None)))
+            }),
+            ("as_completed", |pools| handles(&pools.lock_free, |handles| as_completed(handles).for_each(drop))),
+        ],
+    ),
+];
+
+fn fib<P: LockPolicy>(pool: &ThreadPool<P>, n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = pool.join(|| fib(pool, n - 1), || fib(pool, n - 2));
+    a + b
+}
+
+fn rayon_fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = rayon::join(|| rayon_fib(n - 1), || rayon_fib(n - 2));
+    a + b
+}
+
+const SPAWNS: u64 = 1_000_000;
+
+fn spawns<P: LockPolicy>(pool: &ThreadPool<P>) {
+    pool.install(|| pool.scope(|s| (0..SPAWNS).for_each(|n| s.spawn(move || use_up(n)).expect("it is open"))));
+}
+
+fn items() -> std::ops::Range<u64> {
+    0..10_000_000
+}
+
+/// Some 10 ns.
+fn work(n: u64) -> u64 {
+    (0..8).fold(n, |hash, _| (hash ^ (hash >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9))
+}
+
+fn small<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let results = pool.bulk().chunk_size(ChunkSize::Auto).map(items(), work);
+    black_box(results.map(|result| result.expect("no panic")).collect::<Vec<_>>());
+}
+
+fn small_by_threads(pools: &Pools) {
+    let part = items().end / pools.workers as u64;
+    let mut all = Vec::new();
+    thread::scope(|s| {
+        let parts = (0..pools.workers as u64).map(|at| at * part..(at + 1) * part);
+        let threads: Vec<_> = parts.map(|part| s.spawn(|| part.map(work).collect::<Vec<_>>())).collect();
+        threads.into_iter().for_each(|thread| all.extend(thread.join().expect("no panic")));
+    });
+    black_box(all);
+}
+
+const UNEVEN: u64 = 10_000;
+
+/// Some 5 µs; every hundredth, and the last hundred, twenty times as long.
+fn heavy(n: u64) -> u64 {
+    let rounds = if n.is_multiple_of(100) || n >= UNEVEN - 100 { 10_000 } else { 500 };
+    (0..rounds).fold(n, |hash, _| work(hash))
+}
+
+fn uneven<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let results = pool.bulk().chunk_size(ChunkSize::Auto).map(0..UNEVEN, heavy);
+    black_box(results.map(|result| result.expect("no panic")).collect::<Vec<_>>());
+}
+
+fn uneven_by_threads(pools: &Pools) {
+    let part = UNEVEN / pools.workers as u64;
+    thread::scope(|s| {
+        let parts = (0..pools.workers as u64).map(|at| at * part..(at + 1) * part);
+        let threads: Vec<_> = parts.map(|part| s.spawn(|| part.map(heavy).collect::<Vec<_>>())).collect();
+        threads.into_iter().for_each(|thread| use_up(thread.join().expect("no panic")));
+    });
+}
+
+fn handles<P: LockPolicy>(pool: &ThreadPool<P>, end: impl FnOnce(Vec<lockgrain::TaskHandle<u64>>)) {
+    end((0..100_000).map(|n| pool.submit(move || n)).collect());
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let pools = Pools::new(arguments.workers);
+    println!("| workload | who | ms | middle half |\n|---|---|---|---|");
+    for (workload, rows) in WORKLOADS {
+        if arguments.only.as_ref().is_some_and(|only| !workload.contains(only)) {
+            continue;
+        }
+        let mut times = vec![Vec::new(); rows.len()];
+        for round in 0..=arguments.rounds {
+            for (row, (_, run)) in rows.iter().enumerate() {
+                let start = Instant::now();
+                run(&pools);
+                // The first round warms up.
+                if round > 0 {
+                    times[row].push(start.elapsed());
+                }
+            }
+        }
+        for ((who, _), times) in rows.iter().zip(&mut times) {
+            times.sort_unstable();
+            let at = |part: usize| millis(times[(times.len() - 1) * part / 4]);
+            println!("| {workload} | {who} | {:.1} | {:.1}–{:.1} |", at(2), at(1), at(3));
+        }
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,148 @@
+//! Tasks that borrow from the one that waits for them, and so end before it does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+
+use super::Core;
+use super::current::{self, Frame, Kind, Origin};
+use super::patience::Patience;
+use super::worker::{Blockable, Worker};
+use crate::policy::LockPolicy;
+use crate::policy::run_queue::RunQueue;
+use crate::sync::{Arc, MODEL, Parker, local};
+use crate::task::{Countdown, Latch, OnStack};
+
+local! { static PATIENCE: Patience = Patience::new(); }
+
+/// Which tasks a wait is for: those whose [`scope`](crate::task::Task::scope) this is.
+pub(super) type ScopeId = *const ();
+
+/// Whether a task may run on the stack of this frame, whose code waits for it: not where only a context may let go of the lock, nor where it
+/// has been let go.
+fn runs_more(frame: &Frame) -> bool {
+    match frame.kind.get() {
+        Kind::Plain => true,
+        Kind::Context => !frame.is_exclusive(),
+        Kind::Idle | Kind::Blocking => false,
+    }
+}
+
+/// Waits until all tasks of a scope have ended. No more are begun but by them.
+pub(crate) fn wait_for_all(countdown: &Countdown) {
+    let scope: ScopeId = (&raw const *countdown).cast();
+    current::frames(|mut frames| {
+        let frame = frames.next().filter(|frame| runs_more(frame));
+        if let Some(worker) = frame.and_then(|frame| frame.worker) {
+            // SAFETY: the worker of a frame is below it on this thread's stack.
+            while unsafe { &*worker }.run_newest_of(scope) {}
+        }
+    });
+    if !countdown.owner_ends() {
+        wait_for_latch(&countdown.latch, scope);
+    }
+}
+
+/// Waits for the latch. Where nobody else can, it runs what it waits for.
+fn wait_for_latch(latch: &Latch, scope: ScopeId) {
+    current::frames(|mut frames| {
+        let frame = frames.next();
+        // Behind a lock that this thread holds, nothing can happen.
+        let looks = !MODEL && !frame.is_some_and(Frame::is_exclusive);
+        if looks && PATIENCE.try_with(|patience| patience.look(|| latch.is_set())).unwrap_or(false) {
+            return;
+        }
+        let parker = Arc::new(Parker::new());
+        if !latch.wake_by(&parker) {
+            return;
+        }
+        match frame.and_then(|frame| Some((frame, frame.worker?))) {
+            // SAFETY: the worker of a frame is below it on this thread's stack.
+            Some((frame, worker)) => wait_on_worker(frame, unsafe { &*worker }, latch, &parker, scope),
+            // A permit comes when the latch is set, and not before.
+            None => parker.park(),
+        }
+    });
+}
+
+fn wait_on_worker(frame: &Frame, worker: &dyn Blockable, latch: &Latch, parker: &Arc<Parker>, scope: ScopeId) {
+    let kind = frame.kind.get();
+    let blocks = kind != Kind::Blocking;
+    let held = blocks && worker.block(kind == Kind::Plain);
+    // By somebody who found nobody else to run what is queued, and nothing of his own.
+    let mut nudged = false;
+    while !latch.is_set() {
+        worker.begin_scope_wait(latch, parker);
+        let stuck = worker.is_stuck();
+        let found = if stuck || nudged { worker.find_any_of(scope) } else { None };
+        if found.is_none() {
+            if stuck && !nudged {
+                worker.nudge_scopes();
+            }
+            parker.park();
+        }
+        nudged = found.is_none();
+        worker.end_wait();
+        if let Some(task) = found {
+            // With the lock, as any worker.
+            worker.unblock(frame.is_exclusive());
+            worker.run_on_top(task);
+            worker.block(true);
+        }
+    }
+    if blocks {
+        worker.unblock(held);
+    }
+}
+
+/// Runs both closures, the second one perhaps on another worker meanwhile; none if this is no place on a worker of the pool where that can be
+/// done.
+///
+/// The second one's task is on this stack, and there is neither a lock nor an atomic read-modify-write unless it is stolen: as a rule this
+/// worker takes it back.
+pub(crate) fn join<P, A, B, RA, RB>(core: &Arc<Core<P>>, a: A, b: B) -> Result<(RA, RB), (A, B)>
+where
+    P: LockPolicy,
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    current::frames(|mut frames| {
+        let frame = frames.next().filter(|frame| frame.pool == core.id && runs_more(frame));
+        match frame.and_then(|frame| Some((frame, Core::<P>::worker(frame)?))) {
+            Some((frame, worker)) => Ok(join_on(worker, frame, a, b)),
+            None => Err((a, b)),
+        }
+    })
+}
+
+fn join_on<P, A, B, RA, RB>(worker: &Worker<P>, frame: &Frame, a: A, b: B) -> (RA, RB)
+where
+    P: LockPolicy,
+    A: FnOnce() -> RA,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    let origin = Origin::of(frame);
+    let on_thief = origin.reference();
+    let job = OnStack::new(move || on_thief.enter(b));
+    let job = &job;
+    // SAFETY: this function is not left before the task has come back or its latch is set.
+    let task = unsafe { OnStack::task(NonNull::from(job)) };
+    let (id, scope) = (task.identity(), task.scope());
+    worker.core.queue.push(&worker.local, task);
+    worker.core.notify_soon();
+    let a = catch_unwind(AssertUnwindSafe(a));
+    if !worker.take_back(id) {
+        wait_for_latch(job.latch(), scope);
+    }
+    let a = a.unwrap_or_else(|payload| {
+        // SAFETY: as below. It is not begun any more.
+        unsafe { job.abandon() };
+        resume_unwind(payload)
+    });
+    // SAFETY: the task has come back, or its latch is set.
+    let b = unsafe { job.finish() };
+    (a, b.unwrap_or_else(|payload| resume_unwind(payload)))
+}
