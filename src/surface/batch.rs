@@ -1,6 +1,5 @@
 //! A few items of a bulk operation, which one task works on.
 
-use std::iter::{self, Peekable};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 
@@ -8,30 +7,33 @@ use super::TaskHandle;
 use super::waitable::{Reference, Waitable, sealed::Sealed};
 use crate::task::{Target, TaskError, drop_quietly};
 
-/// The results of one chunk's items.
-pub(super) struct Chunk<T> {
-    values: Vec<T>,
-    /// With their places among all.
-    failures: Vec<(usize, TaskError)>,
-}
+/// The results of one chunk's items, in runs of values with an error behind each but the last.
+pub(super) struct Chunk<T>(Vec<(Vec<T>, Option<TaskError>)>);
 
 impl<T> Chunk<T> {
     /// Works on one item after another. One that panics does not keep the next from its turn; what comes after a stop was cancelled.
     pub(super) fn work<I>(items: Vec<I>, f: impl Fn(I) -> T, is_stopped: impl Fn() -> bool) -> Self {
-        let mut done = Self { values: Vec::with_capacity(items.len()), failures: Vec::new() };
+        let mut runs = Vec::new();
         let mut items = items.into_iter();
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
-            while !is_stopped() {
-                let Some(item) = items.next() else { return };
-                done.values.push(f(item));
+        loop {
+            let mut values = Vec::with_capacity(items.len());
+            let run = catch_unwind(AssertUnwindSafe(|| {
+                while !is_stopped() {
+                    let Some(item) = items.next() else { return };
+                    values.push(f(item));
+                }
+            }));
+            match run {
+                Err(payload) => runs.push((values, Some(TaskError::unwound(payload)))),
+                Ok(()) => {
+                    runs.push((values, None));
+                    break;
+                }
             }
-        })) {
-            done.failures.push((done.values.len() + done.failures.len(), TaskError::unwound(payload)));
         }
-        let begun = done.values.len() + done.failures.len();
-        done.failures.extend(iter::zip(begun.., items.as_slice()).map(|(place, _)| (place, TaskError::Cancelled)));
+        runs.extend(items.as_slice().iter().map(|_| (Vec::new(), Some(TaskError::Cancelled))));
         drop_quietly(items);
-        done
+        Self(runs)
     }
 }
 
@@ -67,62 +69,71 @@ impl<T> Batch<T> {
     }
 
     pub(super) fn cancel(&self) {
-        match self {
-            Self::One(handle) => drop(handle.cancel()),
-            Self::Many { handle, .. } => drop(handle.cancel()),
-            Self::Failed(_) => {}
-        }
+        let _cancelled = match self {
+            Self::One(handle) => handle.cancel(),
+            Self::Many { handle, .. } => handle.cancel(),
+            Self::Failed(_) => false,
+        };
     }
 
-    /// The results of a batch that has ended.
-    pub(super) fn into_results(self) -> Results<T> {
+    /// Opens a batch that has ended, of which `opened` keeps all but the first result.
+    pub(super) fn open(self, opened: &mut Opened<T>) -> Option<Result<T, TaskError>> {
         match self {
-            Self::One(handle) => Results::One(Some(handle.result())),
-            Self::Failed(error) => Results::One(Some(Err(error))),
+            Self::One(handle) => return Some(handle.result()),
+            Self::Failed(error) => return Some(Err(error)),
             Self::Many { handle, len } => match handle.result() {
-                Ok(Chunk { values, failures }) => {
-                    let left = values.len() + failures.len();
-                    Results::Many { values: values.into_iter(), failures: failures.into_iter().peekable(), at: 0, left }
-                }
-                Err(error) => Results::Unrun(error, len),
+                Ok(Chunk(runs)) => (opened.left, opened.runs) = (len, runs.into_iter()),
+                Err(error) => opened.unrun = Some((error, len)),
             },
         }
+        opened.next()
     }
 }
 
-/// The results of one batch, in the order of its items.
-pub(super) enum Results<T> {
-    One(Option<Result<T, TaskError>>),
-    Many {
-        values: vec::IntoIter<T>,
-        failures: Peekable<vec::IntoIter<(usize, TaskError)>>,
-        at: usize,
-        left: usize,
-    },
+/// The results of a batch, in the order of its items.
+pub(super) struct Opened<T> {
+    /// What comes next.
+    values: vec::IntoIter<T>,
+    error: Option<TaskError>,
+    runs: vec::IntoIter<(Vec<T>, Option<TaskError>)>,
+    /// How many results the runs have, those that are begun not counted.
+    left: usize,
     /// So many items had the fate of their task.
-    Unrun(TaskError, usize),
+    unrun: Option<(TaskError, usize)>,
 }
 
-impl<T> Iterator for Results<T> {
-    type Item = Result<T, TaskError>;
+impl<T> Opened<T> {
+    pub(super) fn nothing() -> Self {
+        Self { values: Vec::new().into_iter(), error: None, runs: Vec::new().into_iter(), left: 0, unrun: None }
+    }
 
+    /// The next one, if it is a value.
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Self::One(result) => result.take(),
-            Self::Many { values, failures, at, left } => {
-                *left = left.checked_sub(1)?;
-                *at += 1;
-                match failures.next_if(|(place, _)| *place == *at - 1) {
-                    Some((_, error)) => Some(Err(error)),
-                    None => values.next().map(Ok),
-                }
+    pub(super) fn next_value(&mut self) -> Option<T> {
+        self.values.next()
+    }
+
+    pub(super) fn next(&mut self) -> Option<Result<T, TaskError>> {
+        loop {
+            if let Some(value) = self.values.next() {
+                return Some(Ok(value));
             }
-            Self::Unrun(error, left) => {
-                *left = left.checked_sub(1)?;
-                Some(Err(same(error)))
+            if let Some(error) = self.error.take() {
+                return Some(Err(error));
             }
+            let Some((values, error)) = self.runs.next() else { break };
+            self.left -= values.len() + usize::from(error.is_some());
+            (self.values, self.error) = (values.into_iter(), error);
         }
+        let (error, left) = self.unrun.as_mut()?;
+        *left = left.checked_sub(1)?;
+        Some(Err(same(error)))
+    }
+
+    /// How many are left.
+    pub(super) fn len(&self) -> usize {
+        let unrun = self.unrun.as_ref().map_or(0, |(_, left)| *left);
+        self.values.len() + usize::from(self.error.is_some()) + self.left + unrun
     }
 }
 

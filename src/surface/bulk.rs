@@ -16,7 +16,7 @@ use crate::sync::{Arc, Instant};
 use crate::task::TaskError;
 
 /// Most items that [`ChunkSize::Auto`] puts into one task, and into how many parts a worker it divides what is left.
-const MOST: usize = 1 << 14;
+const MOST: usize = 1 << 12;
 const PARTS: usize = 4;
 
 /// How many items of a bulk operation one task works on.
@@ -25,7 +25,7 @@ pub enum ChunkSize {
     /// So many, but the last.
     Items(usize),
     /// Many at the beginning, so that tasks cost little, and ever fewer, so that the workers are done at the same time: each time a fixed
-    /// part of the items that are left, by the input's `size_hint`, or else as many as were submitted; at most 16,384.
+    /// part of the items that are left, by the input's `size_hint`, or else as many as were submitted; at most 4,096.
     ///
     /// ("Guided self-scheduling", Polychronopoulos and Kuck, IEEE Transactions on Computers, 1987.)
     Auto,

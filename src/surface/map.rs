@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 
-use super::batch::{Batch, Results};
+use super::batch::{Batch, Opened};
 use super::gathered::Gathered;
 use crate::runtime;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -67,9 +67,9 @@ pub(super) struct Stream<'a, T, Q: Queue<T>> {
     /// Once it has nothing more, none.
     source: Option<Source<'a, T>>,
     queue: Q,
-    current: Option<Results<T>>,
-    /// Items that are submitted and not yielded.
-    submitted: usize,
+    opened: Opened<T>,
+    /// Items in the queue.
+    queued: usize,
     buffer: Buffer,
     deadline: Option<Instant>,
     /// Tells the tasks that run.
@@ -86,18 +86,24 @@ impl<'a, T, Q: Queue<T>> Stream<'a, T, Q> {
         stopped: Arc<AtomicBool>,
     ) -> Self {
         let source = Some(source);
-        let mut this = Self { source, queue, current: None, submitted: 0, buffer, deadline, stopped, ended: false };
+        let opened = Opened::nothing();
+        let mut this = Self { source, queue, opened, queued: 0, buffer, deadline, stopped, ended: false };
         this.fill();
         this
     }
 
+    /// How many items are submitted and not yielded.
+    fn submitted(&self) -> usize {
+        self.queued + self.opened.len()
+    }
+
     fn fill(&mut self) {
         while let Some(source) = &mut self.source
-            && self.submitted.saturating_add(self.buffer.step) <= self.buffer.most
+            && (self.queued + self.opened.len()).saturating_add(self.buffer.step) <= self.buffer.most
         {
             match source() {
                 Some(batch) => {
-                    self.submitted += batch.len();
+                    self.queued += batch.len();
                     self.queue.push(batch);
                 }
                 None => self.source = None,
@@ -108,42 +114,43 @@ impl<'a, T, Q: Queue<T>> Stream<'a, T, Q> {
     fn stop(&mut self) {
         self.ended = true;
         self.source = None;
-        self.current = None;
+        self.opened = Opened::nothing();
         self.stopped.store(true, Relaxed);
         self.queue.cancel();
     }
 
+    #[inline]
     fn next(&mut self) -> Option<Result<T, TaskError>> {
-        if self.ended {
-            return None;
+        if self.source.is_none()
+            && let Some(value) = self.opened.next_value()
+        {
+            return Some(Ok(value));
         }
-        loop {
-            if let Some(result) = self.current.as_mut().and_then(Iterator::next) {
-                self.submitted -= 1;
-                if self.source.is_some() {
-                    self.fill();
-                }
-                return Some(result);
-            }
+        self.next_after_wait()
+    }
+
+    fn next_after_wait(&mut self) -> Option<Result<T, TaskError>> {
+        let mut next = self.opened.next();
+        while next.is_none() && !self.ended {
             match self.queue.next(self.deadline) {
-                Ok(Some(batch)) => self.current = Some(batch.into_results()),
-                Ok(None) => {
-                    self.ended = true;
-                    return None;
+                Ok(Some(batch)) => {
+                    self.queued -= batch.len();
+                    next = batch.open(&mut self.opened);
                 }
+                Ok(None) => self.ended = true,
                 Err(why) => {
                     self.stop();
                     return Some(Err(why.into()));
                 }
             }
         }
+        self.fill();
+        next
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        if self.ended {
-            return (0, Some(0));
-        }
-        (self.submitted.min(1), self.source.is_none().then_some(self.submitted))
+        let submitted = self.submitted();
+        (submitted.min(1), self.source.is_none().then_some(submitted))
     }
 }
 
@@ -178,7 +185,7 @@ macro_rules! iterator {
 
         impl<T> fmt::Debug for $name<'_, T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("submitted", &self.0.submitted).finish_non_exhaustive()
+                f.debug_struct(stringify!($name)).field("submitted", &self.0.submitted()).finish_non_exhaustive()
             }
         }
     };
