@@ -128,6 +128,12 @@ stamp! {
         a_scope_on_a_pool_that_is_shut_down_refuses,
         shutdown_now_leaves_joins_whole,
         with_a_context_join_is_serial_and_a_scope_is_refused;
+    then:
+        a_continuation_gets_the_outcome,
+        a_continuation_does_not_begin_early,
+        a_cancelled_continuation_leaves_the_first_task_alone,
+        a_continuation_is_run_by_a_pool_that_drains,
+        shutdown_now_cancels_what_would_come_after;
     shutdown:
         drains_what_is_queued,
         refuses_afterwards,

@@ -367,6 +367,13 @@ impl<P: LockPolicy> Core<P> {
         self.cancelling.load(Relaxed)
     }
 
+    /// Ends a task unrun that was in no queue.
+    pub(super) fn cancel(&self, task: Task) {
+        if task.discard(TaskError::Cancelled) {
+            self.count_cancelled();
+        }
+    }
+
     pub(super) fn count_cancelled(&self) {
         self.cancelled.add_shared(1);
     }

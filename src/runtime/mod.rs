@@ -2,6 +2,7 @@
 //!
 //! Generic over the policy and written once. Imports `policy`, `task` and `sync`.
 
+mod continuation;
 mod core;
 pub(crate) mod current;
 mod idle;
@@ -19,6 +20,7 @@ mod worker;
 
 pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
+pub(crate) use continuation::Continuation;
 pub(crate) use idle::MAX_THREADS;
 pub(crate) use lock::Lock;
 pub use metrics::{Metrics, WorkerMetrics};

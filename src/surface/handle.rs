@@ -44,6 +44,10 @@ impl<T> TaskHandle<T> {
         self.join.as_ref()
     }
 
+    pub(super) fn into_join(self) -> JoinRef<T> {
+        self.join.expect(TAKEN)
+    }
+
     fn take(&mut self) -> Result<T, TaskError> {
         self.join.take().expect(TAKEN).take()
     }

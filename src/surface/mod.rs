@@ -15,6 +15,7 @@ mod keyed;
 mod map;
 mod pool;
 mod scope;
+mod then;
 mod values;
 mod wait;
 mod waitable;

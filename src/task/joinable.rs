@@ -368,6 +368,15 @@ where
     in_state(State::queued(), pool, needs, closure)
 }
 
+/// A new task that no waiter may run before it is [let go](Task::let_go).
+pub(crate) fn held_back<F, T>(pool: u32, closure: F) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    in_state(State::held_back(), pool, (), closure)
+}
+
 /// A task that must not run before it has what it needs: `queue` gets it, and queues it to run when that is so. Nor may a waiter run
 /// it before its state says so. It stays alive for `queue`.
 pub(crate) fn needing<F, T, N>(pool: u32, needs: N, closure: F, queue: impl FnOnce(&N, Task)) -> JoinRef<T>

@@ -1,6 +1,7 @@
 //! Who wants to hear of a task's end: callbacks, parked threads and wakers. Made on first use.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::task::Waker;
 
 use super::error::TaskError;
@@ -16,6 +17,13 @@ pub(crate) enum Wake {
     Task(Waker),
     /// The end of a group's member.
     Group(Arc<Group>, usize),
+    /// What comes after the task.
+    Next(Arc<dyn Next>),
+}
+
+/// Something that begins when a task has ended.
+pub(crate) trait Next: Debug + Send + Sync {
+    fn begin(&self);
 }
 
 impl Wake {
@@ -25,6 +33,7 @@ impl Wake {
             // A waker is user code: it may panic, and the rest must be woken all the same.
             Self::Task(waker) => super::joinable::quietly(|| waker.wake()),
             Self::Group(group, member) => group.end(member),
+            Self::Next(next) => next.begin(),
         }
     }
 
@@ -34,6 +43,7 @@ impl Wake {
             // Only `TaskHandle::poll` registers wakers, by unique reference: the newer one replaces the older.
             (Self::Task(_), Self::Task(_)) => true,
             (Self::Group(a, m), Self::Group(b, n)) => Arc::ptr_eq(a, b) && m == n,
+            // Never registered twice.
             _ => false,
         }
     }

@@ -14,13 +14,16 @@ use super::Occupied;
 
 const SHORT: Duration = Duration::from_millis(5);
 
-/// A task that runs until the sender is dropped.
+/// A task that has started, and runs until the sender is dropped.
 fn held<P: LockPolicy>(pool: &ThreadPool<P>) -> (mpsc::Sender<()>, TaskHandle<u32>) {
     let (open, gate) = mpsc::channel::<()>();
+    let (started, starts) = mpsc::channel();
     let task = pool.submit(move || {
+        started.send(()).unwrap();
         let _closed = blocking(|| gate.recv());
         7
     });
+    starts.recv().unwrap();
     (open, task)
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod keyed;
 pub(crate) mod scope;
 pub(crate) mod shutdown;
 pub(crate) mod tasks;
+pub(crate) mod then;
 pub(crate) mod waiting;
 
 use std::sync::mpsc;
