@@ -1,36 +1,34 @@
 //! A task with a handle: state word, waiters, and a cell that holds the closure and then the result.
 
 use std::any::type_name;
-use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use super::error::{PanicPayload, TaskError};
-use super::header::{Header, Identity, JoinVTable, Ran, Task, VTable};
+use super::header::{Header, JoinVTable, Ran, Task, VTable};
+use super::join_ref::JoinRef;
 use super::memory;
 use super::needs::Needs;
-use super::state::{Published, Snapshot, State};
+use super::state::{Published, State};
 use super::tally::Tally;
-pub(crate) use super::waiters::Wake;
-use super::waiters::{Callback, Waiters};
+use super::waiters::Waiters;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::mutant;
 
 /// The part that is the same for all closures and results.
 #[repr(C)]
-struct JoinHead {
+pub(super) struct JoinHead {
     header: Header,
-    state: State,
-    pool: u32,
+    pub(super) state: State,
+    pub(super) pool: u32,
 }
 
 /// The part that a handle to a `T` knows.
 #[repr(C)]
-struct Joined<T> {
-    head: JoinHead,
-    waiters: AtomicPtr<Waiters<T>>,
+pub(super) struct Joined<T> {
+    pub(super) head: JoinHead,
+    pub(super) waiters: AtomicPtr<Waiters<T>>,
 }
 
 /// Which of the two is alive follows from the state: the closure while queued, the output once terminal and not taken.
@@ -57,7 +55,7 @@ pub(super) fn state_of(header: NonNull<Header>) -> NonNull<State> {
 
 /// # Safety
 /// `header` is that of a live task with a handle.
-unsafe fn join_vtable(header: NonNull<Header>) -> &'static JoinVTable {
+pub(super) unsafe fn join_vtable(header: NonNull<Header>) -> &'static JoinVTable {
     // SAFETY: the caller's promise.
     unsafe { header.as_ref() }.vtable().join.expect("a task with a handle")
 }
@@ -387,7 +385,7 @@ where
 {
     let (task, join) = in_state(State::held_back(), pool, needs, closure);
     // SAFETY: just made so; the handle's reference keeps it alive.
-    let task_with_needs = unsafe { Joinable::<F, T, N>::this(join.header) };
+    let task_with_needs = unsafe { Joinable::<F, T, N>::this(join.header()) };
     queue(&task_with_needs.needs, task);
     join
 }
@@ -399,176 +397,16 @@ where
     N: Needs + 'static,
 {
     let header = Joinable::allocate(state, pool, needs, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
-    // SAFETY: just made with two references, one for each.
-    (unsafe { Task::from_header(header) }, JoinRef { header, output: PhantomData })
+    // SAFETY: just made with two references, of which this is the executor's.
+    let task = unsafe { Task::from_header(header) };
+    // SAFETY: the other one.
+    (task, unsafe { JoinRef::from_header(header) })
 }
 
 /// The reference to a task that never was: it has ended with `error`.
 pub(crate) fn refused<T: Send>(pool: u32, error: TaskError) -> JoinRef<T> {
     let output = ManuallyDrop::new(Err(error));
     let header = Joinable::allocate(State::finished_without_executor(), pool, (), Slot::<fn() -> T, T> { output });
-    JoinRef { header, output: PhantomData }
-}
-
-/// The handle's reference to a task.
-pub(crate) struct JoinRef<T> {
-    header: NonNull<Header>,
-    output: PhantomData<T>,
-}
-
-// SAFETY: it gives access to a `T` and to atomics; the closure is `Send` too, and a claim moves it whole.
-unsafe impl<T: Send> Send for JoinRef<T> {}
-// SAFETY: shared, it reads atomics, claims (which moves a `Send` closure) and registers wake-ups under a lock; the output
-// moves out by value only.
-unsafe impl<T: Send> Sync for JoinRef<T> {}
-impl<T> Unpin for JoinRef<T> {}
-
-impl<T> JoinRef<T> {
-    fn joined(&self) -> &Joined<T> {
-        // SAFETY: the handle's reference keeps the task alive, and a `Joined<T>` is its first field.
-        unsafe { self.header.cast::<Joined<T>>().as_ref() }
-    }
-
-    fn vtable(&self) -> &'static JoinVTable {
-        // SAFETY: the handle's reference keeps the task alive.
-        unsafe { join_vtable(self.header) }
-    }
-
-    pub(crate) fn state(&self) -> &State {
-        &self.joined().head.state
-    }
-
-    pub(crate) fn pool(&self) -> u32 {
-        self.joined().head.pool
-    }
-
-    pub(crate) fn identity(&self) -> Identity {
-        self.header.as_ptr().cast_const().cast()
-    }
-
-    /// The output of an ended task.
-    pub(super) fn output(&self) -> Option<NonNull<Result<T, TaskError>>> {
-        if !self.snapshot().is_terminal() {
-            return None;
-        }
-        // SAFETY: terminal, by the acquire load above.
-        NonNull::new(unsafe { (self.vtable().output)(self.header) }.cast())
-    }
-
-    /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
-    pub(crate) fn claim_and_run(&self, around: impl FnOnce(&mut dyn FnMut(&Tally))) -> bool {
-        if !self.state().claim_to_run_early() {
-            return false;
-        }
-        let run = self.vtable().run_claimed;
-        around(&mut |tally| {
-            // SAFETY: claimed above, and the handle's reference is borrowed for the call.
-            unsafe { run(self.header, tally) }
-        });
-        true
-    }
-
-    /// Ends the task as cancelled if it is still queued.
-    pub(crate) fn cancel(&self) -> bool {
-        // SAFETY: the handle's reference is borrowed for the call.
-        unsafe { cancel(self.header, TaskError::Cancelled) }
-    }
-
-    /// Moves the output out and gives the reference up. The task must be terminal.
-    pub(crate) fn take(self) -> Result<T, TaskError> {
-        let this = ManuallyDrop::new(self);
-        let output = this.output().expect("only an ended task has an output");
-        // SAFETY: the handle's reference goes with the call.
-        unsafe { this.take_from(output) }
-    }
-
-    /// # Safety
-    /// `output` is that of the task, not yet moved, and the caller gives up the handle's reference.
-    unsafe fn take_from(&self, output: NonNull<Result<T, TaskError>>) -> Result<T, TaskError> {
-        // SAFETY: the output of a terminal task is alive until the handle takes it, which is here.
-        let output = unsafe { output.read() };
-        let free = self.vtable().free;
-        if self.state().release_handle_taken() {
-            // SAFETY: that was the last reference.
-            unsafe { free(self.header) };
-        }
-        output
-    }
-
-    fn waiters(&self) -> &Waiters<T> {
-        let slot = &self.joined().waiters;
-        // Acquire, and the exchange's release: who finds the list finds it initialized.
-        let mut list = slot.load(Ordering::Acquire);
-        if list.is_null() {
-            let fresh = Box::into_raw(Box::new(Waiters::new()));
-            match slot.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => list = fresh,
-                Err(theirs) => {
-                    // SAFETY: made above and not published.
-                    drop(unsafe { Box::from_raw(fresh) });
-                    list = theirs;
-                }
-            }
-        }
-        // SAFETY: once in place it stays until the task is freed.
-        unsafe { &*list }
-    }
-
-    /// Registers a wake-up; false, and nothing registered, if the task has ended.
-    pub(crate) fn register(&self, wake: &Wake) -> bool {
-        // Cloned before the lock is taken: a waker's `clone` is user code.
-        let copy = wake.clone();
-        let mut waiting = self.waiters().0.lock();
-        let replaced = waiting.add(copy);
-        let before = self.state().announce_waiter();
-        let removed = if before.is_terminal() && !mutant("task_register_no_recheck") {
-            // The task ended before it could see the announcement.
-            Some(waiting.remove(wake))
-        } else {
-            None
-        };
-        drop(waiting);
-        let registered = removed.is_none();
-        drop_quietly((replaced, removed));
-        registered
-    }
-
-    pub(crate) fn deregister(&self, wake: &Wake) {
-        let removed = self.waiters().0.lock().remove(wake);
-        drop_quietly(removed);
-    }
-
-    /// Has `callback` called with the outcome: by whoever ends the task, or here and now if it has ended.
-    pub(crate) fn on_end(&mut self, callback: Callback<T>) {
-        let mut waiting = self.waiters().0.lock();
-        waiting.callbacks.push_back(callback);
-        let ended = self.state().announce_waiter().is_terminal();
-        let callback = if ended { waiting.callbacks.pop_back() } else { None };
-        drop(waiting);
-        if let Some(callback) = callback {
-            let output = self.output().expect("the task has ended");
-            // SAFETY: only the handle, here by unique reference, moves the output.
-            quietly(|| callback(unsafe { output.as_ref() }));
-        }
-    }
-
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.state().load()
-    }
-}
-
-impl<T> Drop for JoinRef<T> {
-    fn drop(&mut self) {
-        // An output is dropped here and now, although who ended the task may not have let go of its memory yet.
-        if let Some(output) = self.output() {
-            // SAFETY: the handle's reference goes with the call; that its output is still there says that it is not yet gone.
-            drop_quietly(unsafe { self.take_from(output) });
-            return;
-        }
-        let free = self.vtable().free;
-        if self.state().release_handle() {
-            // SAFETY: that was the last reference.
-            unsafe { free(self.header) };
-        }
-    }
+    // SAFETY: just made with this one reference.
+    unsafe { JoinRef::from_header(header) }
 }

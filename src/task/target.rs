@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use super::error::TaskError;
 use super::header::Identity;
-use super::joinable::JoinRef;
+use super::join_ref::JoinRef;
 use super::state::{Snapshot, State};
 use super::tally::Tally;
 use super::waiters::Wake;
