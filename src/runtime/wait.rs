@@ -7,7 +7,7 @@ use super::patience::Patience;
 use super::worker::Blockable;
 use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
 use crate::task::state::State;
-use crate::task::{Group, Identity, Latch, Target, TaskRef, WaitError, Wake};
+use crate::task::{ANYBODY, Group, Identity, Latch, Target, TaskRef, WaitError, Wake};
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
@@ -83,7 +83,7 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         // Code with a context holds the lock, and only its context may let go of it.
         let holds = |frame: &Frame| {
             let holds = frame.is_exclusive() && frame.kind.get() == Kind::Context;
-            holds && awaited.needs_a_task_of(&|pool| frame.covers(pool))
+            holds && awaited.needs_a_task_of(&|pool| pool == ANYBODY || frame.covers(pool))
         };
         if frames.clone().any(holds) {
             return Err(WaitError::WouldDeadlock);

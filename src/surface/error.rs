@@ -77,6 +77,25 @@ impl<F> fmt::Display for Rejected<F> {
 
 impl<F> std::error::Error for Rejected<F> {}
 
+/// A promise has ended already: it was fulfilled before, or its handle has cancelled it. What it was given is handed back.
+#[doc(alias = "InvalidStateError")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AlreadyEnded<T>(pub T);
+
+impl<T> fmt::Debug for AlreadyEnded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AlreadyEnded(..)")
+    }
+}
+
+impl<T> fmt::Display for AlreadyEnded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the promise has been fulfilled already, or its handle has cancelled it")
+    }
+}
+
+impl<T> std::error::Error for AlreadyEnded<T> {}
+
 /// Somebody asked this task to stop, through [`TaskHandle::request_cancel`](crate::TaskHandle::request_cancel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CancelRequested;

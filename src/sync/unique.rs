@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A number that this process has not been given before. std's atomic in every build: it orders nothing, and a model may count on
+/// A number that this process has not been given before, and not 0. std's atomic in every build: it orders nothing, and a model may count on
 /// from where the last one stopped.
 pub(crate) fn unique_number() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);

@@ -58,6 +58,8 @@ pub enum TaskError {
     Aliased,
     /// The task named a guarded value that is [poisoned](crate::Guarded::poisoning). It was not run.
     Poisoned,
+    /// The [`Promise`](crate::Promise) was dropped before it was fulfilled.
+    Abandoned,
 }
 
 impl TaskError {
@@ -91,6 +93,7 @@ impl fmt::Debug for TaskError {
             Self::WouldDeadlock => f.write_str("WouldDeadlock"),
             Self::Aliased => f.write_str("Aliased"),
             Self::Poisoned => f.write_str("Poisoned"),
+            Self::Abandoned => f.write_str("Abandoned"),
         }
     }
 }
@@ -112,6 +115,9 @@ impl fmt::Display for TaskError {
             Self::Poisoned => f.write_str(
                 "a task panicked while it could change the guarded value: mend it, then call `clear_poison`",
             ),
+            Self::Abandoned => {
+                f.write_str("the promise was dropped unfulfilled: set a result or an error on every path")
+            }
         }
     }
 }

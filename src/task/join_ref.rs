@@ -173,15 +173,10 @@ impl<T> JoinRef<T> {
 impl<T> Drop for JoinRef<T> {
     fn drop(&mut self) {
         // An output is dropped here and now, although who ended the task may not have let go of its memory yet.
-        if let Some(output) = self.output() {
+        if !self.state().detach() {
+            let output = self.output().expect("an ended task has an output");
             // SAFETY: the handle's reference goes with the call; that its output is still there says that it is not yet gone.
             drop_quietly(unsafe { self.take_from(output) });
-            return;
-        }
-        let free = self.vtable().free;
-        if self.state().release_handle() {
-            // SAFETY: that was the last reference.
-            unsafe { free(self.header) };
         }
     }
 }

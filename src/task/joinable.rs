@@ -38,7 +38,7 @@ union Slot<F, T> {
 }
 
 #[repr(C)]
-struct Joinable<F, T, N> {
+pub(super) struct Joinable<F, T, N> {
     joined: Joined<T>,
     needs: N,
     slot: UnsafeCell<Slot<F, T>>,
@@ -125,7 +125,7 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T, N>`.
-    unsafe fn this<'a>(header: NonNull<Header>) -> &'a Self {
+    pub(super) unsafe fn this<'a>(header: NonNull<Header>) -> &'a Self {
         // SAFETY: the caller's promise; the task is only reached through shared references while it is alive.
         unsafe { header.cast::<Self>().as_ref() }
     }
@@ -224,8 +224,7 @@ where
         // Relaxed: the release of the last reference acquired everything.
         let waiters = NonNull::new(this.joined.waiters.load(Ordering::Relaxed));
         // SAFETY: terminal and not taken: the output is alive, and this is its last use.
-        let read = || this.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<Result<T, TaskError>>()) });
-        let output = (!this.state().load().is_taken()).then(read);
+        let output = (!this.state().load().is_taken()).then(|| unsafe { this.read() });
         // SAFETY: this is its last use.
         let needs = unsafe { ptr::read(&raw const this.needs) };
         // SAFETY: made by `allocate`, and nobody else refers to it.
@@ -238,8 +237,22 @@ where
         drop_quietly(output);
     }
 
-    fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         &self.joined.head.state
+    }
+
+    /// # Safety
+    /// The caller has claimed the task, whose closure is gone or needs no drop, and has not published it.
+    pub(super) unsafe fn write(&self, output: Result<T, TaskError>) {
+        // SAFETY: claimed and not yet published: nobody else looks at the cell.
+        self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
+    }
+
+    /// # Safety
+    /// The task is terminal, and nobody else takes its output, or looks at it.
+    pub(super) unsafe fn read(&self) -> Result<T, TaskError> {
+        // SAFETY: terminal and not taken: the output is alive.
+        self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast()) })
     }
 
     /// # Safety
@@ -251,8 +264,8 @@ where
         let output = catch_unwind(AssertUnwindSafe(closure)).map_err(TaskError::unwound);
         self.needs.ran();
         tally.ended(output.as_ref().is_err_and(TaskError::is_panic));
-        // SAFETY: claimed and not yet published: nobody else looks at the cell.
-        self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast(), output) });
+        // SAFETY: claimed by the caller, and the closure has been called.
+        unsafe { self.write(output) };
     }
 
     /// # Safety
@@ -262,8 +275,8 @@ where
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         drop_quietly(closure);
         self.needs.dropped();
-        // SAFETY: claimed and not yet published: nobody else looks at the cell.
-        self.slot.with_mut(|slot| unsafe { ptr::write(slot.cast::<Result<T, TaskError>>(), Err(why)) });
+        // SAFETY: claimed by the caller, and the closure has been dropped.
+        unsafe { self.write(Err(why)) };
     }
 
     /// Runs the callbacks, makes the output visible and wakes who waits. With `executor` the executor's reference goes
@@ -272,7 +285,7 @@ where
     /// # Safety
     /// The caller has claimed the task and written its output; with `executor` it owns that reference, else the
     /// handle's outlives the call.
-    unsafe fn publish(header: NonNull<Header>, executor: bool) -> Option<PanicPayload> {
+    pub(super) unsafe fn publish(header: NonNull<Header>, executor: bool) -> Option<PanicPayload> {
         // SAFETY: one of the two references is the caller's.
         let this = unsafe { Self::this(header) };
         match this.state().publish(executor, false) {
@@ -334,7 +347,7 @@ where
 
     /// # Safety
     /// The executor's reference is the caller's to give up.
-    unsafe fn release_executor(header: NonNull<Header>) {
+    pub(super) unsafe fn release_executor(header: NonNull<Header>) {
         // SAFETY: the caller's reference keeps it alive.
         if unsafe { Self::this(header) }.state().release_executor() {
             // SAFETY: that was the last reference. Not the executor's: whoever claimed the task has ended it, or still
@@ -390,7 +403,7 @@ where
     join
 }
 
-fn in_state<F, T, N>(state: State, pool: u32, needs: N, closure: F) -> (Task, JoinRef<T>)
+pub(super) fn in_state<F, T, N>(state: State, pool: u32, needs: N, closure: F) -> (Task, JoinRef<T>)
 where
     F: FnOnce() -> T + Send,
     T: Send,

@@ -16,6 +16,7 @@ pub(crate) mod memory;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod needs;
+mod promised;
 mod scoped;
 pub(crate) mod state;
 mod tally;
@@ -35,6 +36,7 @@ pub(crate) use link::Link;
 pub(crate) use list::TaskList;
 pub(crate) use needs::Needs;
 pub use needs::{TaskRef, Ticket};
+pub(crate) use promised::{ANYBODY, Promised, promised};
 pub(crate) use scoped::{OnStack, Scoped};
 pub use state::TaskState;
 pub(crate) use tally::Tally;

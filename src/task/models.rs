@@ -2,7 +2,9 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
-use crate::task::{Countdown, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in, joinable};
+use crate::task::{
+    Countdown, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in, joinable, promised,
+};
 
 fn run(task: Task) {
     let _ran = task.run(&Tally::default());
@@ -263,5 +265,63 @@ fn a_task_on_a_stack_gives_its_result_to_who_waits() {
         assert_eq!(*unsafe { job.finish() }.unwrap(), 7);
         drop(job);
         thief.join().unwrap();
+    });
+}
+
+#[test]
+fn a_promise_is_fulfilled_once_or_cancelled() {
+    check(Some(2), || {
+        let (promise, join) = promised::<usize>();
+        let promise = Arc::new(promise);
+        let setters: [_; 2] = std::array::from_fn(|n| {
+            let promise = promise.clone();
+            thread::spawn(move || {
+                // One says first that it begins.
+                let _too_late = n == 0 && !promise.state().start();
+                promise.fulfil(Ok(n)).is_ok()
+            })
+        });
+        drop(promise);
+        let cancelled = join.cancel();
+        wait(&join);
+        let outcome = join.take();
+        let won: Vec<_> = setters.into_iter().map(|setter| setter.join().unwrap()).collect();
+        match outcome {
+            Ok(n) => assert!(!cancelled && won[n] && !won[1 - n]),
+            Err(TaskError::Cancelled) => assert!(cancelled && !won[0] && !won[1]),
+            Err(other) => panic!("{other}"),
+        }
+    });
+}
+
+#[test]
+fn an_abandoned_promise_ends_for_the_waiter() {
+    check(None, || {
+        let (promise, join) = promised::<()>();
+        let owner = thread::spawn(move || drop(promise));
+        let cancelled = join.cancel();
+        wait(&join);
+        match join.take() {
+            Err(TaskError::Cancelled) => assert!(cancelled),
+            Err(TaskError::Abandoned) => assert!(!cancelled),
+            other => panic!("{other:?}"),
+        }
+        owner.join().unwrap();
+    });
+}
+
+#[test]
+fn a_promised_value_is_dropped_with_the_handle_whichever_comes_first() {
+    check(None, || {
+        let owned = Arc::new(());
+        let alive = Arc::downgrade(&owned);
+        let (promise, join) = promised();
+        let fulfiller = thread::spawn(move || {
+            assert!(promise.fulfil(Ok(owned)).is_ok());
+            promise
+        });
+        drop(join);
+        let _promise = fulfiller.join().unwrap();
+        assert!(alive.upgrade().is_none(), "the promise kept the value");
     });
 }

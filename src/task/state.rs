@@ -4,6 +4,11 @@
 //! queued ──claim_to_run──▶ running ──publish──▶ finished
 //!    └────claim_to_cancel──▶ cancelling ──publish──▶ cancelled
 //! ```
+//! A promise, whose output comes from outside, may stay a while in one more state before it is claimed:
+//! ```text
+//! queued ──start──▶ started ──claim_to_fulfil──▶ running ──publish──▶ finished
+//!    └──────────────claim_to_fulfil─────────────────┘
+//! ```
 //! Two references keep the allocation alive, a bit each: the executor's (the queue entry, then the worker) and the
 //! handle's. Whoever clears the last one frees. `docs/task-state.md` has the argument.
 
@@ -29,6 +34,8 @@ const RUNNING: u32 = 1;
 const CANCELLING: u32 = 2;
 const FINISHED: u32 = 3;
 const CANCELLED: u32 = 4;
+/// A promise that its handle can't cancel any more, and that nobody has claimed yet.
+const STARTED: u32 = 5;
 
 const EXECUTOR: u32 = 1 << 3;
 const HANDLE: u32 = 1 << 4;
@@ -67,7 +74,7 @@ impl Snapshot {
     pub(crate) fn public(self) -> TaskState {
         match self.0 & PHASE {
             QUEUED => TaskState::Queued,
-            RUNNING => TaskState::Running,
+            RUNNING | STARTED => TaskState::Running,
             FINISHED => TaskState::Finished,
             _ => TaskState::Cancelled,
         }
@@ -114,16 +121,20 @@ impl State {
     }
 
     fn claim(&self, phase: u32, unless: u32) -> bool {
+        self.claim_from(QUEUED, phase, unless)
+    }
+
+    fn claim_from(&self, from: u32, phase: u32, unless: u32) -> bool {
         if mutant("task_claim_without_cas") {
             let seen = self.0.load(Ordering::Acquire);
-            if seen & (PHASE | unless) != QUEUED {
+            if seen & (PHASE | unless) != from {
                 return false;
             }
             self.0.store((seen & !PHASE) | phase, Ordering::Release);
             return true;
         }
         let mut seen = self.0.load(Ordering::Relaxed);
-        while seen & (PHASE | unless) == QUEUED {
+        while seen & (PHASE | unless) == from {
             // Linearization point of the claim. Acquire: a claimer other than the one that took the task from a queue reads
             // the closure, which was written before the handle was given out.
             match self.0.compare_exchange_weak(seen, (seen & !PHASE) | phase, Ordering::AcqRel, Ordering::Relaxed) {
@@ -150,6 +161,41 @@ impl State {
     #[must_use]
     pub(super) fn claim_to_cancel(&self) -> bool {
         self.claim(CANCELLING, 0)
+    }
+
+    /// Of a promise: from now on its handle can't cancel it. False if that has happened, or it has been fulfilled.
+    #[must_use]
+    pub(crate) fn start(&self) -> bool {
+        self.claim(STARTED, 0) || self.0.load(Ordering::Relaxed) & PHASE == STARTED
+    }
+
+    /// True for the one caller that may write a promise's output.
+    #[must_use]
+    pub(super) fn claim_to_fulfil(&self) -> bool {
+        self.claim_of_promise(RUNNING)
+    }
+
+    /// The same for an output that says that it was cancelled.
+    #[must_use]
+    pub(super) fn claim_to_fulfil_as_cancelled(&self) -> bool {
+        self.claim_of_promise(CANCELLING)
+    }
+
+    fn claim_of_promise(&self, phase: u32) -> bool {
+        let again = if mutant("task_fulfil_leaves_started") { STARTED } else { phase };
+        // In the order in which the two can come: it is not queued again.
+        self.claim(phase, 0) || self.claim_from(STARTED, again, 0)
+    }
+
+    /// Of a promise, by the one who has published its output: true, and the output is the caller's, if the handle had gone without it.
+    #[must_use]
+    pub(super) fn take_orphan(&self) -> bool {
+        // The handle's bit does not come back, and without it nobody else sets the other.
+        let orphan = self.0.load(Ordering::Acquire) & (HANDLE | TAKEN) == 0;
+        if orphan {
+            self.0.fetch_or(TAKEN, Ordering::Relaxed);
+        }
+        orphan
     }
 
     /// Makes the output visible. With `release` the executor's reference goes in the same step. `force`: the caller has
@@ -202,10 +248,18 @@ impl State {
         self.0.fetch_and(!EXECUTOR, Ordering::AcqRel) & HANDLE == 0
     }
 
-    /// Gives up the handle's reference; true if it was the last.
+    /// Gives up the handle's reference; false, and nothing changes, if the task has ended and so has an output for the handle. In one step
+    /// with that look, so that whoever ends the task knows to whom the output falls. The last reference is the executor's.
     #[must_use]
-    pub(super) fn release_handle(&self) -> bool {
-        self.0.fetch_and(!HANDLE, Ordering::AcqRel) & EXECUTOR == 0
+    pub(super) fn detach(&self) -> bool {
+        let mut seen = self.0.load(Ordering::Acquire);
+        while !Snapshot(seen).is_terminal() {
+            match self.0.compare_exchange_weak(seen, seen & !HANDLE, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
     }
 
     /// Notes that the output has been moved out and gives up the handle's reference; true if it was the last.

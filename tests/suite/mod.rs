@@ -7,6 +7,7 @@ pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;
 pub(crate) mod keyed;
+pub(crate) mod promises;
 pub(crate) mod scope;
 pub(crate) mod shutdown;
 pub(crate) mod tasks;
