@@ -106,6 +106,18 @@ stamp! {
         debug_tells_a_promises_state,
         with_a_context_a_promise_is_awaited_in_blocking,
         of_many_ends_one_counts;
+    shared:
+        all_readers_see_one_value,
+        all_readers_see_one_panic,
+        all_readers_hear_of_a_cancel,
+        a_running_task_is_asked_by_any_reader,
+        timed_waits_for_a_shared_handle,
+        of_many_waiting_workers_one_runs_the_task,
+        a_wait_that_would_deadlock_is_an_error_for_that_reader_alone,
+        the_value_goes_with_its_last_reader,
+        the_last_reader_can_take_the_value,
+        clones_count_once_in_a_wait_for_many,
+        debug_tells_a_shared_handles_state;
     groups:
         all_completed_gives_each_once,
         first_completed_gives_what_has_ended,

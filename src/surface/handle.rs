@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::SharedHandle;
 use crate::runtime;
 use crate::sync::Instant;
 use crate::task::{JoinRef, TaskError, TaskState, WaitError, Wake};
@@ -95,6 +96,29 @@ impl<T> TaskHandle<T> {
     #[doc(alias = "poll")]
     pub fn try_result(&mut self) -> Option<Result<T, TaskError>> {
         self.join().snapshot().is_terminal().then(|| self.take())
+    }
+
+    /// Makes it a handle that can be cloned, for many to read the result. No callbacks can be added to that one; those it has are called.
+    ///
+    /// # Panics
+    /// If the result was taken already.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let handle = pool.submit(|| String::from("for all")).shared();
+    /// let reader = std::thread::spawn({
+    ///     let handle = handle.clone();
+    ///     move || handle.result().unwrap().len()
+    /// });
+    /// assert_eq!(handle.result().unwrap(), "for all");
+    /// assert_eq!(reader.join().unwrap(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shared(self) -> SharedHandle<T>
+    where
+        T: Send + Sync,
+    {
+        SharedHandle::new(self.join.expect(TAKEN))
     }
 
     /// Waits for the task to end, and leaves its result where it is.

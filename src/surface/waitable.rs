@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::TaskHandle;
+use super::{SharedHandle, TaskHandle};
 use crate::task::Target;
 
 /// A handle whose task can be waited for together with others, by [`wait`](crate::wait) and [`as_completed`](crate::as_completed): a
-/// [`TaskHandle`] or a reference to one. `&dyn Waitable` stands for handles with results of different types.
+/// [`TaskHandle`], a [`SharedHandle`], or a reference to one. `&dyn Waitable` stands for handles with results of different types.
 pub trait Waitable: sealed::Sealed {}
 
 /// What a wait needs of a handle; none if its result has been taken.
@@ -33,6 +33,13 @@ impl<T> Sealed for TaskHandle<T> {
     }
 }
 impl<T> Waitable for TaskHandle<T> {}
+
+impl<T> Sealed for SharedHandle<T> {
+    fn reference(&self) -> Reference<'_> {
+        Reference(Some(SharedHandle::target(self)))
+    }
+}
+impl<T> Waitable for SharedHandle<T> {}
 
 impl<H: Sealed + ?Sized> Sealed for &H {
     fn reference(&self) -> Reference<'_> {

@@ -39,6 +39,8 @@ pub(super) struct JoinVTable {
     pub(super) cancel_claimed: unsafe fn(NonNull<Header>, TaskError),
     /// Where the output of a terminal task is: a `Result<T, TaskError>`.
     pub(super) output: unsafe fn(NonNull<Header>) -> *mut (),
+    /// The same, to be looked at only.
+    pub(super) look: unsafe fn(NonNull<Header>) -> *const (),
     /// Frees the allocation of a terminal task.
     pub(super) free: unsafe fn(NonNull<Header>),
 }

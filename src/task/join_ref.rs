@@ -59,13 +59,22 @@ impl<T> JoinRef<T> {
         self.header.as_ptr().cast_const().cast()
     }
 
-    /// The output of an ended task.
-    pub(super) fn output(&self) -> Option<NonNull<Result<T, TaskError>>> {
+    /// The output of an ended task, to be moved.
+    fn output(&self) -> Option<NonNull<Result<T, TaskError>>> {
         if !self.snapshot().is_terminal() {
             return None;
         }
         // SAFETY: terminal, by the acquire load above.
         NonNull::new(unsafe { (self.vtable().output)(self.header) }.cast())
+    }
+
+    /// The output of an ended task, only to be looked at. It stays until the handle, which is borrowed, moves it.
+    pub(super) fn look(&self) -> Option<NonNull<Result<T, TaskError>>> {
+        if !self.snapshot().is_terminal() {
+            return None;
+        }
+        // SAFETY: terminal, by the acquire load above.
+        NonNull::new(unsafe { (self.vtable().look)(self.header) }.cast_mut().cast())
     }
 
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
@@ -159,7 +168,7 @@ impl<T> JoinRef<T> {
         let callback = if ended { waiting.callbacks.pop_back() } else { None };
         drop(waiting);
         if let Some(callback) = callback {
-            let output = self.output().expect("the task has ended");
+            let output = self.look().expect("the task has ended");
             // SAFETY: only the handle, here by unique reference, moves the output.
             quietly(|| callback(unsafe { output.as_ref() }));
         }
@@ -167,6 +176,14 @@ impl<T> JoinRef<T> {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.state().load()
+    }
+}
+
+impl<T: Sync> JoinRef<T> {
+    /// The output of an ended task, also for others who share this.
+    pub(crate) fn peek(&self) -> Option<&Result<T, TaskError>> {
+        // SAFETY: it is moved by value or by unique reference only; and it may be looked at from any thread.
+        self.look().map(|output| unsafe { output.as_ref() })
     }
 }
 

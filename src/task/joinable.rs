@@ -108,6 +108,7 @@ where
         run_claimed: Self::run_claimed,
         cancel_claimed: Self::cancel_claimed,
         output: Self::output,
+        look: Self::look,
         free: Self::free,
     };
 
@@ -214,6 +215,13 @@ where
     unsafe fn output(header: NonNull<Header>) -> *mut () {
         // SAFETY: the caller's promise.
         unsafe { Self::this(header) }.slot.with_mut(|slot| slot.cast())
+    }
+
+    /// # Safety
+    /// As for `output`.
+    unsafe fn look(header: NonNull<Header>) -> *const () {
+        // SAFETY: the caller's promise.
+        unsafe { Self::this(header) }.slot.with(|slot| slot.cast())
     }
 
     /// # Safety

@@ -1,5 +1,6 @@
 //! Models of the task's state: claims, publication, waiters. `cargo xtask models` runs each in its own process.
 
+use crate::promise;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::task::{
@@ -323,5 +324,21 @@ fn a_promised_value_is_dropped_with_the_handle_whichever_comes_first() {
         drop(join);
         let _promise = fulfiller.join().unwrap();
         assert!(alive.upgrade().is_none(), "the promise kept the value");
+    });
+}
+
+#[test]
+fn all_who_share_a_handle_see_the_output() {
+    check(Some(2), || {
+        let (promise, handle) = promise::<Box<u32>>();
+        let handle = handle.shared();
+        let other = handle.clone();
+        let reader = thread::spawn(move || assert_eq!(**other.result().unwrap(), 7));
+        let fulfiller = thread::spawn(move || promise.set_result(Box::new(7)).unwrap());
+        assert_eq!(**handle.result().unwrap(), 7);
+        // Whoever is the last to drop it drops the value.
+        drop(handle);
+        reader.join().unwrap();
+        fulfiller.join().unwrap();
     });
 }

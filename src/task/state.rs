@@ -13,7 +13,7 @@
 //! handle's. Whoever clears the last one frees. `docs/task-state.md` has the argument.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::mutant;
+use crate::sync::{MODEL, mutant};
 
 /// Where a task stands, as its handle reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl State {
     #[must_use]
     pub(super) fn take_orphan(&self) -> bool {
         // The handle's bit does not come back, and without it nobody else sets the other.
-        let orphan = self.0.load(Ordering::Acquire) & (HANDLE | TAKEN) == 0;
+        let orphan = self.0.load(Ordering::Acquire) & (HANDLE | TAKEN) == 0 && !mutant("task_fulfil_keeps_orphan");
         if orphan {
             self.0.fetch_or(TAKEN, Ordering::Relaxed);
         }
@@ -254,12 +254,24 @@ impl State {
     pub(super) fn detach(&self) -> bool {
         let mut seen = self.0.load(Ordering::Acquire);
         while !Snapshot(seen).is_terminal() {
+            if mutant("task_detach_in_two_steps") {
+                self.0.fetch_and(!HANDLE, Ordering::AcqRel);
+                return true;
+            }
             match self.0.compare_exchange_weak(seen, seen & !HANDLE, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }
         }
         false
+    }
+
+    /// One who shared the handle's reference has gone. Tells a checker, which does not see into `Arc`, that the last of them comes after what
+    /// the others have looked at.
+    pub(crate) fn leave_share(&self) {
+        if MODEL {
+            self.0.fetch_or(0, Ordering::AcqRel);
+        }
     }
 
     /// Notes that the output has been moved out and gives up the handle's reference; true if it was the last.

@@ -61,6 +61,6 @@ impl<T> Target for JoinRef<T> {
             // SAFETY: an ended task's output stays until its handle, which is borrowed, moves it; and of a value nothing is looked at.
             unsafe { output.as_ref() }.as_ref().is_err_and(|error| !error.is_cancelled())
         };
-        self.output().is_some_and(failed)
+        self.look().is_some_and(failed)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod handles;
 pub(crate) mod keyed;
 pub(crate) mod promises;
 pub(crate) mod scope;
+pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod tasks;
 pub(crate) mod then;
