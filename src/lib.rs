@@ -38,8 +38,8 @@ pub use runtime::{HeldTooLong, Metrics, WorkerMetrics};
 pub use surface::{
     AlreadyEnded, AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context,
     Failure, Guarded, Key, Keyed, Lent, Map, MapUnordered, Promise, Refused, Rejected, ReturnWhen, Scope, Shared,
-    SharedHandle, Strand, TaskHandle, ThreadPool, Unfinished, Values, Waitable, Waited, as_completed, blocking,
-    join_all, promise, wait,
+    SharedHandle, SharedResult, Strand, TaskHandle, ThreadPool, Unfinished, Values, Waitable, Waited, as_completed,
+    blocking, join_all, promise, wait,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

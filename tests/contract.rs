@@ -117,6 +117,7 @@ stamp! {
         the_value_goes_with_its_last_reader,
         the_last_reader_can_take_the_value,
         clones_count_once_in_a_wait_for_many,
+        each_future_of_a_shared_handle_is_woken,
         debug_tells_a_shared_handles_state;
     groups:
         all_completed_gives_each_once,

@@ -35,7 +35,7 @@ pub use map::{Map, MapUnordered};
 pub use pool::ThreadPool;
 pub use promise::{Promise, promise};
 pub use scope::Scope;
-pub use shared::SharedHandle;
+pub use shared::{SharedHandle, SharedResult};
 pub use values::{Lent, Values};
 pub use wait::{ReturnWhen, Waited, join_all, wait};
 pub use waitable::Waitable;

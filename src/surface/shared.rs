@@ -1,16 +1,18 @@
 //! A handle that many can read.
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::TaskHandle;
 use crate::runtime;
 use crate::sync::{Arc, Instant};
-use crate::task::{JoinRef, TaskError, TaskState, WaitError};
+use crate::task::{JoinRef, Place, TaskError, TaskState, WaitError, Wake};
 
 /// A handle to a task whose result many read: each of its clones sees the same value, or the same error, in its place.
 ///
-/// Made by [`TaskHandle::shared`]. The result is dropped with the last clone; dropping that before the task has ended detaches the task.
+/// Made by [`TaskHandle::shared`]. A reference to it can be awaited, by any number of futures: `(&handle).await`. The result is dropped with the last clone; dropping that before the task has ended detaches the task.
 ///
 /// ```
 /// let pool = lockgrain::ThreadPool::new()?;
@@ -151,5 +153,55 @@ impl<T> Drop for SharedHandle<T> {
 impl<T> fmt::Debug for SharedHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedHandle").field("state", &self.state()).finish()
+    }
+}
+
+impl<'a, T: Send + Sync> IntoFuture for &'a SharedHandle<T> {
+    type Output = Result<&'a T, &'a TaskError>;
+    type IntoFuture = SharedResult<'a, T>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        SharedResult { join: &self.join, place: None }
+    }
+}
+
+/// The future of a [`SharedHandle`]'s result, by reference; for any executor.
+#[must_use = "a future does nothing until it is polled"]
+pub struct SharedResult<'a, T> {
+    join: &'a JoinRef<T>,
+    /// Registered on the first poll.
+    place: Option<Arc<Place>>,
+}
+
+impl<'a, T: Send + Sync> Future for SharedResult<'a, T> {
+    type Output = Result<&'a T, &'a TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let join = self.join;
+        if !join.snapshot().is_terminal() {
+            if let Some(place) = &self.place {
+                place.leave(cx.waker());
+            } else {
+                let place = self.place.insert(Arc::default());
+                place.leave(cx.waker());
+                join.register(&Wake::Place(place.clone()));
+            }
+        }
+        // After the waker is in its place: what ends later finds it.
+        join.peek().map_or(Poll::Pending, |outcome| Poll::Ready(outcome.as_ref()))
+    }
+}
+
+impl<T> Drop for SharedResult<'_, T> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.join.deregister(&Wake::Place(place));
+        }
+    }
+}
+
+impl<T> fmt::Debug for SharedResult<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedResult").field("state", &self.join.snapshot().public()).finish()
     }
 }

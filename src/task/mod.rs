@@ -41,4 +41,4 @@ pub(crate) use scoped::{OnStack, Scoped};
 pub use state::TaskState;
 pub(crate) use tally::Tally;
 pub(crate) use target::Target;
-pub(crate) use waiters::{Next, Wake};
+pub(crate) use waiters::{Next, Place, Wake};

@@ -1,5 +1,8 @@
 //! Models of the task's state: claims, publication, waiters. `cargo xtask models` runs each in its own process.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use crate::promise;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
@@ -339,6 +342,32 @@ fn all_who_share_a_handle_see_the_output() {
         // Whoever is the last to drop it drops the value.
         drop(handle);
         reader.join().unwrap();
+        fulfiller.join().unwrap();
+    });
+}
+
+#[test]
+fn each_future_of_a_shared_handle_is_woken() {
+    check(Some(3), || {
+        let (promise, handle) = promise::<u32>();
+        let handle = handle.shared();
+        let fulfiller = thread::spawn(move || promise.set_result(7).unwrap());
+        let wakers: [_; 3] = std::array::from_fn(|_| std::sync::Arc::new(Unpark(Parker::new())));
+        let mut futures = [(&handle).into_future(), (&handle).into_future()];
+        let mut poll = |future: usize, waker: usize| {
+            let waker = wakers[waker].clone().into();
+            Pin::new(&mut futures[future]).poll(&mut Context::from_waker(&waker))
+        };
+        // The first is polled again, with a newer waker.
+        for (future, waker) in [(0, 2), (1, 1), (0, 0)] {
+            if poll(future, waker).is_ready() {
+                continue;
+            }
+            if waker < 2 {
+                wakers[waker].0.park();
+                assert!(matches!(poll(future, waker), Poll::Ready(Ok(7))));
+            }
+        }
         fulfiller.join().unwrap();
     });
 }

@@ -15,6 +15,8 @@ pub(crate) type Callback<T> = Box<dyn FnOnce(&Result<T, TaskError>) + Send>;
 pub(crate) enum Wake {
     Thread(Arc<Parker>),
     Task(Waker),
+    /// One of several futures of one task.
+    Place(Arc<Place>),
     /// The end of a group's member.
     Group(Arc<Group>, usize),
     /// What comes after the task.
@@ -32,6 +34,7 @@ impl Wake {
             Self::Thread(parker) => parker.unpark(),
             // A waker is user code: it may panic, and the rest must be woken all the same.
             Self::Task(waker) => super::joinable::quietly(|| waker.wake()),
+            Self::Place(place) => place.wake(),
             Self::Group(group, member) => group.end(member),
             Self::Next(next) => next.begin(),
         }
@@ -42,10 +45,30 @@ impl Wake {
             (Self::Thread(a), Self::Thread(b)) => Arc::ptr_eq(a, b),
             // Only `TaskHandle::poll` registers wakers, by unique reference: the newer one replaces the older.
             (Self::Task(_), Self::Task(_)) => true,
+            (Self::Place(a), Self::Place(b)) => Arc::ptr_eq(a, b),
             (Self::Group(a, m), Self::Group(b, n)) => Arc::ptr_eq(a, b) && m == n,
             // Never registered twice.
             _ => false,
         }
+    }
+}
+
+/// Where a future leaves its newest waker.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Mutex<Option<Waker>>);
+
+impl Place {
+    /// Whoever ends the task after this wakes it; who does so before may have found an older one, so look again.
+    pub(crate) fn leave(&self, waker: &Waker) {
+        // Cloned and dropped outside the lock: both are user code.
+        let waker = waker.clone();
+        let older = self.0.lock().replace(waker);
+        super::joinable::drop_quietly(older);
+    }
+
+    fn wake(&self) {
+        let waker = self.0.lock().take();
+        super::joinable::quietly(|| waker.into_iter().for_each(Waker::wake));
     }
 }
 

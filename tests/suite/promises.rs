@@ -1,14 +1,17 @@
 //! Promises: results that are made elsewhere. Contract 15–21, 25–29, 31–36, 114.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lockgrain::gate::Gate;
 use lockgrain::{LockPolicy, Promise, TaskError, TaskHandle, TaskState, ThreadPool, WaitError, as_completed, promise};
+
+use super::handles::block_on;
 
 const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(50);
@@ -242,29 +245,12 @@ pub(crate) fn timed_waits_for_a_promise<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(handle.result_timeout(Duration::ZERO).unwrap(), 3);
 }
 
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 // Contract: 19.
 pub(crate) fn awaiting_a_promise<P: LockPolicy>(pool: &ThreadPool<P>) {
-    let (promise, handle) = promise();
-    let mut handle = pin!(handle);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    assert!(handle.as_mut().poll(&mut cx).is_pending());
+    let (promise, mut handle) = promise();
+    assert!(block_on(poll_fn(|cx| Poll::Ready(pin!(&mut handle).poll(cx)))).is_pending());
     pool.spawn(move || promise.set_result(9).unwrap()).unwrap();
-    let result = loop {
-        match handle.as_mut().poll(&mut cx) {
-            Poll::Ready(result) => break result,
-            Poll::Pending => thread::park(),
-        }
-    };
-    assert_eq!(result.unwrap(), 9);
+    assert_eq!(block_on(handle).unwrap(), 9);
 }
 
 // Contract: 48.

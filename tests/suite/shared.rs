@@ -1,7 +1,9 @@
 //! Handles that many read. Contract 5, 15–17, 20, 23–29, 38, 114.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use lockgrain::{
 };
 
 use super::Occupied;
+use super::handles::block_on;
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -171,6 +174,36 @@ pub(crate) fn clones_count_once_in_a_wait_for_many<P: LockPolicy>(pool: &ThreadP
     assert_eq!(waited.done.iter().map(|handle| *handle.result().unwrap()).collect::<Vec<_>>(), [1, 2]);
     let failed = pool.submit(|| -> u32 { panic!("on purpose") }).shared();
     assert_eq!(wait([&failed, &failed.clone()], ReturnWhen::FirstException, None).done.len(), 1);
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+// Contract: 19, 24.
+pub(crate) fn each_future_of_a_shared_handle_is_woken<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (promise, handle) = promise();
+    let handle = handle.shared();
+    let wakers: [_; 3] = std::array::from_fn(|_| Arc::new(Count(AtomicUsize::new(0))));
+    let [older, newer, given_up] = wakers.clone().map(Waker::from);
+    {
+        let mut future = pin!((&handle).into_future());
+        assert!(future.as_mut().poll(&mut Context::from_waker(&older)).is_pending());
+        assert!(future.as_mut().poll(&mut Context::from_waker(&newer)).is_pending());
+        assert!(pin!((&handle).into_future()).poll(&mut Context::from_waker(&given_up)).is_pending());
+        let clone = handle.clone();
+        let awaits = thread::spawn(move || *block_on(async { (&clone).await.unwrap() }));
+        pool.submit(move || promise.set_result(12).unwrap()).result().unwrap();
+        assert_eq!(awaits.join().unwrap(), 12);
+        assert_eq!(wakers.each_ref().map(|waker| waker.0.load(SeqCst)), [0, 1, 0]);
+        assert!(matches!(future.as_mut().poll(&mut Context::from_waker(&older)), Poll::Ready(Ok(12))));
+    }
+    drop((older, newer, given_up));
+    assert_eq!(wakers.map(|waker| Arc::strong_count(&waker)), [1, 1, 1]);
 }
 
 // Contract: 27.
