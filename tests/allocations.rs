@@ -102,6 +102,31 @@ fn a_recursion_that_waits_reuses_its_memory() {
     recursion_reuses::<lockgrain::LockFree>();
 }
 
+/// Also one that waits for its time, but for the list of all of them as that grows.
+fn delayed_one_each<P: LockPolicy>() {
+    const TASKS: usize = 500;
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+    let pool = lockgrain::Builder::<P>::new().max_workers(1).build().unwrap();
+    // Starts the timer's thread.
+    assert!(pool.schedule(HOUR, || ()).cancel());
+    let mut handles = Vec::with_capacity(TASKS);
+    let scheduled = allocations(|| {
+        handles.extend((0..TASKS).map(|n| {
+            let carried = [n; 100];
+            pool.schedule(HOUR, move || std::hint::black_box(carried)[0])
+        }));
+    });
+    assert!(scheduled <= TASKS + 10, "{scheduled} allocations for {TASKS} scheduled");
+    assert_eq!(pool.shutdown_now(), TASKS);
+}
+
+#[test]
+fn a_delayed_task_is_one_allocation() {
+    delayed_one_each::<GlobalLock>();
+    delayed_one_each::<lockgrain::FineGrained>();
+    delayed_one_each::<lockgrain::LockFree>();
+}
+
 #[test]
 fn a_task_is_one_allocation() {
     one_each::<GlobalLock>();

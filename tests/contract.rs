@@ -215,4 +215,28 @@ stamp! {
         keys_and_values_are_taken_in_one_step,
         a_task_alone_meets_no_other,
         a_task_alone_keeps_its_place;
+    timers:
+        a_task_runs_after_its_delay_at_least,
+        tasks_run_in_the_order_of_their_times,
+        cancel_before_the_time_drops_the_closure_at_once,
+        cancelled_tasks_do_not_pile_up,
+        a_timed_wait_ends_before_the_task,
+        a_worker_waits_for_a_delayed_task,
+        a_wait_for_what_nobody_can_run_is_an_error,
+        fixed_rate_never_overlaps_nor_runs_early,
+        fixed_delay_rests_between_runs,
+        a_panic_ends_a_series,
+        cancel_between_runs_ends_a_series_at_once,
+        cancel_during_a_run_ends_a_series_after_it,
+        cancel_against_the_time,
+        shutdown_runs_what_is_delayed_and_ends_series,
+        shutdown_cancels_what_is_delayed_if_asked_to,
+        shutdown_lets_series_go_on_if_asked_to,
+        shutdown_now_cancels_what_waits_for_its_time,
+        scheduling_after_shutdown_is_refused,
+        shutdown_inside_a_run_ends_the_series,
+        scheduling_races_with_shutdown,
+        without_a_timer_thread_the_handle_says_why,
+        a_series_without_rest_is_a_panic,
+        the_timer_thread_starts_at_the_first_use;
 }

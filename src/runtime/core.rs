@@ -1,5 +1,6 @@
 //! What the threads of one pool share.
 
+use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::current::{self, Frame, Kind};
 use super::idle::{Exit, Idle, Notify};
 use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
+use super::timer::Timer;
 use super::wait::Waits;
 use super::worker::{self, Worker};
 use crate::policy::LockPolicy;
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) keep_alive: Duration,
     pub(crate) switch_interval: Duration,
+    pub(crate) delayed_after_shutdown: bool,
+    pub(crate) periodic_after_shutdown: bool,
 }
 
 /// A worker's place: it outlives the thread in it.
@@ -74,8 +78,9 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Places without a thread, the lowest last.
     free: Mutex<Vec<usize>>,
     pub(super) waits: Waits,
+    pub(super) timer: Timer,
     woken: Counter,
-    start_failures: Counter,
+    pub(super) start_failures: Counter,
     /// Tasks that ended unrun and that no worker counted.
     cancelled: Counter,
     /// Tasks run by a worker that waited for them, and their queue entries that have come up since.
@@ -111,6 +116,7 @@ impl<P: LockPolicy> Core<P> {
             counters: (0..threads).map(|_| CachePadded::default()).collect(),
             free: Mutex::new((0..threads).rev().collect()),
             waits: Waits::default(),
+            timer: Timer::new(),
             woken: Counter::default(),
             start_failures: Counter::default(),
             cancelled: Counter::default(),
@@ -226,10 +232,7 @@ impl<P: LockPolicy> Core<P> {
     /// Starts a thread that the counters know of.
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
         let index = self.free.lock().pop().expect("as many places as threads");
-        let mut builder = thread::Builder::new().name(format!("{}_{index}", self.config.thread_name));
-        if let Some(bytes) = self.config.stack_size {
-            builder = builder.stack_size(bytes);
-        }
+        let builder = self.thread_builder(index);
         let core = self.clone();
         // Locked over the start, so that the thread's end finds its handle in place.
         let mut place = self.places[index].thread.lock();
@@ -243,6 +246,15 @@ impl<P: LockPolicy> Core<P> {
                 self.free.lock().push(index);
                 Err(error)
             }
+        }
+    }
+
+    /// For a thread of that number, or whatever stands for it.
+    pub(super) fn thread_builder(&self, number: impl Display) -> thread::Builder {
+        let builder = thread::Builder::new().name(format!("{}_{number}", self.config.thread_name));
+        match self.config.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
         }
     }
 
@@ -328,39 +340,46 @@ impl<P: LockPolicy> Core<P> {
         match exit {
             Exit::Last => self.stopped(),
             // A task that was pushed while this thread made up its mind.
-            Exit::Others if self.has_queued() => self.notify(),
+            Exit::Others | Exit::Held if self.has_queued() => self.notify(),
+            Exit::Held => self.timer.look_again(),
             Exit::Others => {}
         }
     }
 
     fn stop_if_empty(self: &Arc<Self>) {
-        if let Exit::Last = self.idle.stop_if_empty() {
-            self.stopped();
+        match self.idle.stop_if_empty() {
+            Exit::Last => self.stopped(),
+            Exit::Held => self.timer.look_again(),
+            Exit::Others => {}
         }
     }
 
     fn stopped(&self) {
         // Submitted while the pool stopped: too late to run.
         self.discard_all(|| TaskError::Refused);
+        if self.idle.load().has_timer() {
+            self.timer.stop();
+        }
         *self.terminated.lock() = true;
         self.termination.notify_all();
     }
 
-    /// From now on tasks are refused; the queued ones are still run, and then the workers end.
-    pub(crate) fn drain(self: &Arc<Self>) {
-        if let Some(sleepers) = self.idle.drain() {
-            for index in sleepers {
-                self.parkers[index].unpark();
-            }
-            self.stop_if_empty();
+    /// From now on tasks are refused; the queued ones are still run, and then the workers end. How many tasks of the timer that cancels.
+    pub(crate) fn drain(self: &Arc<Self>) -> usize {
+        let Some(sleepers) = self.idle.drain() else { return 0 };
+        for index in sleepers {
+            self.parkers[index].unpark();
         }
+        self.stop_if_empty();
+        if self.idle.load().has_timer() { self.drain_timer() } else { 0 }
     }
 
-    /// Cancels what is queued, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
+    /// Cancels what is queued or waits for its time, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
     pub(crate) fn cancel_queued(&self) -> usize {
         // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
         self.cancelling.store(true, Relaxed);
-        self.discard_all(|| TaskError::Cancelled) + self.waiting_for_values() as usize
+        let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
+        timed + self.discard_all(|| TaskError::Cancelled) + self.waiting_for_values() as usize
     }
 
     pub(super) fn is_cancelling(&self) -> bool {
@@ -370,12 +389,12 @@ impl<P: LockPolicy> Core<P> {
     /// Ends a task unrun that was in no queue.
     pub(super) fn cancel(&self, task: Task) {
         if task.discard(TaskError::Cancelled) {
-            self.count_cancelled();
+            self.count_cancelled(1);
         }
     }
 
-    pub(super) fn count_cancelled(&self) {
-        self.cancelled.add_shared(1);
+    pub(super) fn count_cancelled(&self, tasks: usize) {
+        self.cancelled.add_shared(tasks as u64);
     }
 
     fn waiting_for_values(&self) -> u64 {
@@ -401,12 +420,11 @@ impl<P: LockPolicy> Core<P> {
             }
         }
         drop(terminated);
-        for place in &self.places {
-            let handle = place.thread.lock().take();
-            if let Some(handle) = handle {
-                // A worker's thread catches every panic of user code; there is nothing to pass on.
-                let _ended = handle.join();
-            }
+        let timer = if self.idle.load().has_timer() { self.timer.take_thread() } else { None };
+        let workers = self.places.iter().map(|place| place.thread.lock().take());
+        for handle in workers.chain([timer]).flatten() {
+            // A thread of the pool catches every panic of user code; there is nothing to pass on.
+            let _ended = handle.join();
         }
         true
     }
@@ -427,7 +445,8 @@ impl<P: LockPolicy> Core<P> {
         metrics.threads = self.idle.load().threads();
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());
-        metrics.queue_depth = (self.queue.len() as u64).saturating_sub(stale) + self.waiting_for_values();
+        metrics.queue_depth =
+            (self.queue.len() as u64).saturating_sub(stale) + self.waiting_for_values() + self.timer.len() as u64;
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
         metrics
     }

@@ -19,6 +19,10 @@ const THREADS: u64 = 1 << 45;
 const FIELD: u64 = (1 << 15) - 1;
 const DRAINING: u64 = 1 << 60;
 const STOPPED: u64 = 1 << 61;
+/// The timer has tasks that are to run: the pool does not stop before.
+const HELD_OPEN: u64 = 1 << 62;
+/// There is a timer.
+const TIMER: u64 = 1 << 63;
 
 /// How often a submitter looks at the word before it wakes somebody while others are active: some 1.6 µs.
 const GLANCES: u32 = if MODEL { 0 } else { 64 };
@@ -47,6 +51,13 @@ impl Word {
     }
     pub(super) fn stopped(self) -> bool {
         self.0 & STOPPED != 0
+    }
+    fn held_open(self) -> bool {
+        self.0 & HELD_OPEN != 0
+    }
+    /// Stays as it is once the pool is draining.
+    pub(super) fn has_timer(self) -> bool {
+        self.0 & TIMER != 0
     }
 }
 
@@ -84,6 +95,8 @@ pub(super) enum Exit {
     Others,
     /// It was the last one of a draining pool, which has now stopped.
     Last,
+    /// It was the last one of a draining pool that the timer holds open.
+    Held,
 }
 
 impl Idle {
@@ -281,18 +294,34 @@ impl Idle {
         self.leave(0)
     }
 
+    /// Keeps the pool from stopping, for the timer; false if it is too late for that. `while_draining`: it still takes tasks of this kind.
+    #[must_use]
+    pub(super) fn hold_open(&self, while_draining: bool) -> bool {
+        let open = |word: Word| !word.stopped() && (while_draining || !word.draining());
+        let next = |word| open(Word(word)).then_some(word | HELD_OPEN | TIMER);
+        self.word.fetch_update(AcqRel, Relaxed, next).is_ok()
+    }
+
+    /// The timer has queued its last task, and a worker has taken it.
+    pub(super) fn let_close(&self) -> Exit {
+        self.leave(HELD_OPEN)
+    }
+
     fn leave(&self, change: u64) -> Exit {
-        let is_last = |word: u64| {
-            let next = Word(word - change);
-            next.threads() == 0 && next.draining() && !next.stopped()
-        };
-        let next = |word| Some(if is_last(word) { (word - change) | STOPPED } else { word - change });
-        let before = self.word.fetch_update(AcqRel, Relaxed, next).expect("never refused");
+        let is_last = |next: Word| next.threads() == 0 && next.draining() && !next.stopped();
+        let stops = |next: Word| is_last(next) && !next.held_open();
+        let left = |word| Word(word - change);
+        let next = |word| Some(if stops(left(word)) { left(word).0 | STOPPED } else { left(word).0 });
+        let next = left(self.word.fetch_update(AcqRel, Relaxed, next).expect("never refused"));
         // Pairs with the fence in `notify`: a push is seen by the last look, or sees that the pool has stopped.
         if !mutant("idle_leave_no_fence") {
             fence(SeqCst);
         }
-        if is_last(before) { Exit::Last } else { Exit::Others }
+        match is_last(next) {
+            true if next.held_open() => Exit::Held,
+            true => Exit::Last,
+            false => Exit::Others,
+        }
     }
 }
 

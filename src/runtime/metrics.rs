@@ -41,7 +41,7 @@ pub struct WorkerMetrics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Tasks accepted: started, cancelled or still queued.
+    /// Tasks accepted: started, cancelled or still queued. Each run of a series counts as one.
     pub submitted: u64,
     /// Tasks whose closure has begun to run.
     pub started: u64,
@@ -57,7 +57,7 @@ pub struct Metrics {
     pub parked: u64,
     /// How often a sleeping worker was woken for a task.
     pub woken: u64,
-    /// Tasks that wait in the queues now, or for a guarded value.
+    /// Tasks that wait in the queues now, for a guarded value, or for their time. A cancelled one may count until its turn comes.
     pub queue_depth: u64,
     /// How often somebody had to wait for the global lock, and for how long in all. A wait counts when it is over.
     pub lock_waits: u64,
@@ -74,7 +74,7 @@ pub struct Metrics {
     pub lock_hold_times: Histogram,
     /// Threads that could not be started.
     pub start_failures: u64,
-    /// Threads there are now, spare ones too.
+    /// Workers' threads there are now, spare ones too.
     pub threads: usize,
     /// The same a worker, and after these the spare ones that were ever needed; a thread that ended left its place, with its
     /// counts, to a later one.

@@ -14,6 +14,7 @@ mod models;
 mod patience;
 pub(crate) mod request;
 pub(crate) mod scope;
+pub(crate) mod timer;
 mod wait;
 pub(crate) mod wants;
 mod worker;

@@ -123,7 +123,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
             unsafe { ready(core, task, keep) };
         } else {
             // Cancelled while it waited: passed over.
-            core.count_cancelled();
+            core.count_cancelled(1);
             self.leave();
             // SAFETY: no ticket is left.
             drop(unsafe { task.into_task() });
@@ -173,7 +173,7 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
     if core.is_cancelling() {
         current::share_kept();
         if task.discard(TaskError::Cancelled) {
-            core.count_cancelled();
+            core.count_cancelled(1);
         }
     } else if !P::Lock::LINES {
         core.inject(task);

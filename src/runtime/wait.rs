@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::current::{self, Frame, Frames, Kind};
 use super::patience::Patience;
 use super::worker::Blockable;
-use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
+use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local, mutant};
 use crate::task::state::State;
 use crate::task::{ANYBODY, Group, Identity, Latch, Target, TaskRef, WaitError, Wake};
 
@@ -24,8 +24,16 @@ pub(crate) trait Awaited {
     fn run_queued(&self, pool: u32, worker: &dyn Blockable) -> bool;
     /// What the deadlock detection goes by.
     fn goal(&self) -> Goal;
-    /// Parks until it is over; false if `deadline` passed before.
-    fn park_until(&self, deadline: Option<Instant>) -> bool;
+    /// Parks until it is over; false if `deadline` passed before. With an alarm perhaps until that goes off.
+    fn park_until(&self, deadline: Option<Instant>, alarm: Option<&Arc<Parker>>) -> bool;
+    /// Whether a timer has it come about, and how it stands with that: so the wait may want an alarm.
+    fn is_timed(&self) -> bool {
+        false
+    }
+    /// Whether [`run_queued`](Self::run_queued) would do something.
+    fn is_queued(&self, _pool: u32) -> bool {
+        false
+    }
 }
 
 /// A single task.
@@ -55,15 +63,23 @@ impl<T: Target + ?Sized> Awaited for T {
         Goal::Task(self.identity(), self.state())
     }
 
-    fn park_until(&self, deadline: Option<Instant>) -> bool {
-        let parker = Arc::new(Parker::new());
+    fn park_until(&self, deadline: Option<Instant>, alarm: Option<&Arc<Parker>>) -> bool {
+        let parker = alarm.cloned().unwrap_or_else(|| Arc::new(Parker::new()));
         let wake = Wake::Thread(parker.clone());
-        // A permit comes from the end of the task alone.
+        // Without an alarm a permit comes from the end of the task alone.
         if !self.register(&wake) || parker.park_until(deadline) || self.is_over() {
             return true;
         }
         self.deregister(&wake);
         false
+    }
+
+    fn is_timed(&self) -> bool {
+        self.snapshot().is_timed()
+    }
+
+    fn is_queued(&self, pool: u32) -> bool {
+        self.pool() == pool && self.snapshot().is_claimable()
     }
 }
 
@@ -91,31 +107,47 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         let Some(worker) = innermost.worker else { return park(awaited, deadline) };
         // SAFETY: the worker of a frame is below it on this thread's stack.
         let worker = unsafe { &*worker };
-        if innermost.kind.get() == Kind::Plain
-            && deadline.is_none()
-            && worker.may_inline()
-            && awaited.run_queued(innermost.pool, worker)
-        {
-            return Ok(());
-        }
-        worker.begin_wait(Wait::new(frames, awaited.goal()))?;
-        let blocked = innermost.kind.get() != Kind::Blocking;
+        let may_inline = innermost.kind.get() == Kind::Plain && deadline.is_none() && worker.may_inline();
+        let alarm = awaited.is_timed().then(|| Arc::new(Parker::new()));
+        let blocks = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
-        let held = blocked && worker.block(release);
-        let waited = if deadline.is_none() { worker.check_progress() } else { Ok(()) };
-        let waited = waited.and_then(|()| park(awaited, deadline));
-        worker.end_wait();
-        if blocked {
-            worker.unblock(held);
+        loop {
+            if may_inline && awaited.run_queued(innermost.pool, worker) {
+                return Ok(());
+            }
+            worker.begin_wait(Wait::new(frames.clone(), awaited.goal(), may_inline, alarm.clone()))?;
+            // The timer may have let it go just before, when there was no wait to be told.
+            let missed = alarm.is_some() && may_inline && !mutant("wait_misses_the_time");
+            if missed && awaited.is_queued(innermost.pool) {
+                worker.end_wait();
+                continue;
+            }
+            let held = blocks && worker.block(release);
+            let waited = if deadline.is_none() { worker.check_progress() } else { Ok(()) };
+            let waited = waited.and_then(|()| park_with(awaited, deadline, alarm.as_ref()));
+            worker.end_wait();
+            if blocks {
+                worker.unblock(held);
+            }
+            if alarm.is_none() || waited.is_err() || awaited.is_over() {
+                return waited;
+            }
         }
-        waited
     })
 }
 
 fn park<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) -> Result<(), WaitError> {
+    park_with(awaited, deadline, None)
+}
+
+fn park_with<A: Awaited + ?Sized>(
+    awaited: &A,
+    deadline: Option<Instant>,
+    alarm: Option<&Arc<Parker>>,
+) -> Result<(), WaitError> {
     // Without the thread's locals, in a destructor of one, it parks at once.
     let seen = !MODEL && PATIENCE.try_with(|patience| patience.look(|| awaited.seems_over())).unwrap_or(false);
-    if (seen && awaited.is_over()) || awaited.park_until(deadline) { Ok(()) } else { Err(WaitError::TimedOut) }
+    if (seen && awaited.is_over()) || awaited.park_until(deadline, alarm) { Ok(()) } else { Err(WaitError::TimedOut) }
 }
 
 /// What has to happen for a wait to be over.
@@ -140,6 +172,11 @@ impl Goal {
         }
     }
 
+    fn comes_by_time(&self) -> bool {
+        // SAFETY: as in `is_over`.
+        matches!(self, Self::Task(_, state) if unsafe { &**state }.load().comes_by_time())
+    }
+
     /// Whether it can't be over if none of the delayed tasks ends.
     fn is_delayed(&self, delayed: &HashSet<Identity>) -> bool {
         match self {
@@ -156,13 +193,17 @@ pub(crate) struct Wait {
     /// Those of them that hold guarded values, as long as the wait.
     holders: Vec<TaskRef>,
     goal: Goal,
+    /// Whether the waiter may run what it waits for.
+    may_inline: bool,
+    /// Has the waiter look again, when a timer has let go what it waits for.
+    alarm: Option<Arc<Parker>>,
 }
 
 // SAFETY: the pointers are compared, or used while the wait goes on: state and latch are made of atomics.
 unsafe impl Send for Wait {}
 
 impl Wait {
-    fn new(frames: Frames<'_>, goal: Goal) -> Self {
+    fn new(frames: Frames<'_>, goal: Goal, may_inline: bool, alarm: Option<Arc<Parker>>) -> Self {
         let (mut stack, mut holders) = (Vec::new(), Vec::new());
         current::lineage(frames, |frame| {
             let task = frame.task.get();
@@ -173,7 +214,12 @@ impl Wait {
                 holders.extend(TaskRef::of(task));
             }
         });
-        Self { stack, holders, goal }
+        Self { stack, holders, goal, may_inline, alarm }
+    }
+
+    /// Whether it can end without another task's doing: it is over, or only time is missing for what it waits for to run here.
+    fn ends_by_itself(&self) -> bool {
+        self.goal.is_over() || (self.may_inline && self.goal.comes_by_time())
     }
 
     /// Whether the goal can't be reached before a task on this stack has ended. `others` are the waits that go on.
@@ -232,7 +278,8 @@ impl Waits {
     /// Notes a wait for the tasks of a scope.
     pub(super) fn begin_scope(&self, worker: usize, latch: &Latch, parker: &Arc<Parker>) {
         let goal = Goal::Latch(latch, parker.clone());
-        self.0.lock().push((worker, Wait { stack: Vec::new(), holders: Vec::new(), goal }));
+        let wait = Wait { stack: Vec::new(), holders: Vec::new(), goal, may_inline: true, alarm: None };
+        self.0.lock().push((worker, wait));
     }
 
     /// Unparks the others that wait for the tasks of a scope.
@@ -246,11 +293,20 @@ impl Waits {
         parkers.iter().for_each(|parker| parker.unpark());
     }
 
-    /// An error if all `threads` wait and none of their waits is over.
+    /// A timer has let the task go: who waits for it may run it, or finds out that nobody can.
+    pub(super) fn look_again(&self, target: Identity) {
+        let waits = self.0.lock();
+        let waiting = waits.iter().filter(|(_, wait)| matches!(wait.goal, Goal::Task(task, _) if task == target));
+        let alarms: Vec<_> = waiting.filter_map(|(_, wait)| wait.alarm.clone()).collect();
+        drop(waits);
+        alarms.iter().for_each(|alarm| alarm.unpark());
+    }
+
+    /// An error if all `threads` wait and none of their waits ends by itself.
     pub(super) fn check(&self, worker: usize, threads: usize) -> Result<(), WaitError> {
         let waits = self.0.lock();
         debug_assert!(waits.iter().any(|(other, _)| *other == worker));
-        if waits.len() < threads || waits.iter().any(|(_, wait)| wait.goal.is_over()) {
+        if waits.len() < threads || waits.iter().any(|(_, wait)| wait.ends_by_itself()) {
             return Ok(());
         }
         Err(WaitError::WouldDeadlock)

@@ -31,6 +31,8 @@ pub struct Builder<P: LockPolicy = LockFree> {
     keep_alive: Duration,
     switch_interval: Duration,
     prestart: bool,
+    delayed_after_shutdown: bool,
+    periodic_after_shutdown: bool,
     hooks: Hooks,
     /// That of another pool.
     lock: Option<Arc<Lock<P::Gate>>>,
@@ -54,6 +56,8 @@ impl<P: LockPolicy> Builder<P> {
             keep_alive: Duration::from_secs(10),
             switch_interval: Duration::from_millis(5),
             prestart: false,
+            delayed_after_shutdown: true,
+            periodic_after_shutdown: false,
             hooks: Hooks::default(),
             lock: None,
         }
@@ -62,7 +66,8 @@ impl<P: LockPolicy> Builder<P> {
     /// The same settings for another lock policy. The lock is its own again, see [`share_lock`](Self::share_lock).
     pub fn policy<Q: LockPolicy>(self) -> Builder<Q> {
         let Self { max_workers, max_spares, thread_name, stack_size, order, .. } = self;
-        let Self { keep_alive, switch_interval, prestart, hooks, .. } = self;
+        let Self { keep_alive, switch_interval, prestart, delayed_after_shutdown, .. } = self;
+        let Self { periodic_after_shutdown, hooks, .. } = self;
         Builder {
             max_workers,
             max_spares,
@@ -72,6 +77,8 @@ impl<P: LockPolicy> Builder<P> {
             keep_alive,
             switch_interval,
             prestart,
+            delayed_after_shutdown,
+            periodic_after_shutdown,
             hooks,
             lock: None,
         }
@@ -146,6 +153,22 @@ impl<P: LockPolicy> Builder<P> {
     /// Whether `build` starts all workers, and fails if one can't be started. Default: on demand.
     pub fn prestart(mut self, prestart: bool) -> Self {
         self.prestart = prestart;
+        self
+    }
+
+    /// Whether [`shutdown`](ThreadPool::shutdown) waits for the tasks of [`schedule`](ThreadPool::schedule) whose time has not come, and runs
+    /// them; else it cancels them. Default true. [`shutdown_now`](ThreadPool::shutdown_now) cancels them in any case.
+    #[doc(alias = "setExecuteExistingDelayedTasksAfterShutdownPolicy")]
+    pub fn run_delayed_after_shutdown(mut self, run: bool) -> Self {
+        self.delayed_after_shutdown = run;
+        self
+    }
+
+    /// Whether series go on after [`shutdown`](ThreadPool::shutdown), which then waits until each has been cancelled or has panicked, and so
+    /// does the drop of the pool; else it cancels them. Default false. [`shutdown_now`](ThreadPool::shutdown_now) cancels them in any case.
+    #[doc(alias = "setContinueExistingPeriodicTasksAfterShutdownPolicy")]
+    pub fn run_periodic_after_shutdown(mut self, run: bool) -> Self {
+        self.periodic_after_shutdown = run;
         self
     }
 
@@ -251,6 +274,8 @@ impl<P: LockPolicy> Builder<P> {
             stack_size: self.stack_size,
             keep_alive: self.keep_alive,
             switch_interval: self.switch_interval,
+            delayed_after_shutdown: self.delayed_after_shutdown,
+            periodic_after_shutdown: self.periodic_after_shutdown,
         };
         let pool = ThreadPool::from_core(Core::new(config, self.hooks, self.lock.unwrap_or_else(Lock::new)));
         if self.prestart {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::waitable::Waitable;
 use crate::runtime::{self, Awaited, Blockable, Goal};
-use crate::sync::{Arc, Instant, Mutex};
+use crate::sync::{Arc, Instant, Mutex, Parker};
 use crate::task::{Group, Identity, Target, WaitError};
 
 pub(super) struct Gathered<H: Waitable> {
@@ -157,7 +157,7 @@ impl<H: Waitable> Awaited for Next<'_, H> {
         Goal::Any(self.of.group.clone())
     }
 
-    fn park_until(&self, deadline: Option<Instant>) -> bool {
+    fn park_until(&self, deadline: Option<Instant>, _alarm: Option<&Arc<Parker>>) -> bool {
         self.of.group.park_until(deadline)
     }
 }

@@ -141,6 +141,9 @@ impl<T> TaskHandle<T> {
     /// Cancels the task if it has not started: it never will, its closure is dropped at once, and every way to ask says
     /// [`TaskError::Cancelled`]. True if it is cancelled, by this call or before; false, and nothing changes, if it runs
     /// or has run.
+    ///
+    /// A series that a timer runs, as of [`ThreadPool::schedule_at_fixed_rate`](crate::ThreadPool::schedule_at_fixed_rate), ends with the run
+    /// that goes on, if one does: true, too.
     pub fn cancel(&self) -> bool {
         let Some(join) = &self.join else { return false };
         join.cancel() || join.snapshot().is_cancelled()
@@ -150,7 +153,7 @@ impl<T> TaskHandle<T> {
     /// cancels a queued one. False if it has ended. A task that doesn't look gives its usual result.
     pub fn request_cancel(&self) -> bool {
         let Some(join) = &self.join else { return false };
-        join.cancel() || join.state().request_cancel()
+        join.cancel() || join.request_cancel()
     }
 
     /// Where the task stands.

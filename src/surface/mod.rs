@@ -15,6 +15,7 @@ mod keyed;
 mod map;
 mod pool;
 mod promise;
+mod schedule;
 mod scope;
 mod shared;
 mod then;

@@ -149,6 +149,10 @@ impl<P: LockPolicy> ThreadPool<P> {
 
     /// Refuses new tasks, runs what is queued, and joins the threads. Tasks submitted before the call are run. On a worker of
     /// this pool it does not wait. Calling it again is fine, from any thread.
+    ///
+    /// It waits for the time of tasks that are [scheduled](Self::schedule), and cancels series;
+    /// [`run_delayed_after_shutdown`](Builder::run_delayed_after_shutdown) and
+    /// [`run_periodic_after_shutdown`](Builder::run_periodic_after_shutdown) say otherwise.
     pub fn shutdown(&self) {
         self.core().drain();
         self.core().join(None);
@@ -160,11 +164,10 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.await_termination(timeout)
     }
 
-    /// Refuses new tasks, cancels what is queued, and joins the threads once the running tasks have ended; how many tasks it
+    /// Refuses new tasks, cancels what is queued or scheduled, and joins the threads once the running tasks have ended; how many tasks it
     /// cancelled.
     pub fn shutdown_now(&self) -> usize {
-        self.core().drain();
-        let cancelled = self.core().cancel_queued();
+        let cancelled = self.core().drain() + self.core().cancel_queued();
         self.core().join(None);
         cancelled
     }
@@ -172,8 +175,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// As [`shutdown_now`](Self::shutdown_now), waiting for at most `timeout`; how many tasks it cancelled, and whether the
     /// pool has stopped.
     pub fn shutdown_now_timeout(&self, timeout: Duration) -> (usize, bool) {
-        self.core().drain();
-        (self.core().cancel_queued(), self.await_termination(timeout))
+        let cancelled = self.core().drain() + self.core().cancel_queued();
+        (cancelled, self.await_termination(timeout))
     }
 
     /// Waits until a pool that is shutting down has stopped, for at most `timeout`; whether it has.

@@ -92,7 +92,7 @@ impl<T> SharedHandle<T> {
 
     /// As [`TaskHandle::request_cancel`].
     pub fn request_cancel(&self) -> bool {
-        self.join.cancel() || self.join.state().request_cancel()
+        self.join.cancel() || self.join.request_cancel()
     }
 
     /// Where the task stands.

@@ -42,7 +42,8 @@ impl fmt::Debug for Panic {
 /// Why a handle has no value to give.
 #[non_exhaustive]
 pub enum TaskError {
-    /// Cancelled before it started: through its handle, by `shutdown_now`, or because a run queue dropped it.
+    /// Cancelled before it started: through its handle, by a shutdown, or because a run queue dropped it. A series: ended by its handle or by a
+    /// shutdown.
     Cancelled,
     /// The closure panicked.
     Panicked(Panic),

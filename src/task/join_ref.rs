@@ -90,8 +90,22 @@ impl<T> JoinRef<T> {
         true
     }
 
-    /// Ends the task as cancelled if it is still queued.
+    /// Ends the task as cancelled if it is still queued, or the series, perhaps with the run that goes on.
     pub(crate) fn cancel(&self) -> bool {
+        self.cancel_queued() || (self.snapshot().is_series() && self.request_cancel())
+    }
+
+    /// Asks the task to stop, or the series to end; false if it has ended.
+    pub(crate) fn request_cancel(&self) -> bool {
+        let asked = self.state().request_cancel();
+        if asked && self.snapshot().is_series() {
+            // A run that ends before the request leaves the series queued. Else the run sees it.
+            self.cancel_queued();
+        }
+        asked
+    }
+
+    fn cancel_queued(&self) -> bool {
         // SAFETY: the handle's reference is borrowed for the call.
         unsafe { cancel(self.header, TaskError::Cancelled) }
     }

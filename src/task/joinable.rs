@@ -32,7 +32,7 @@ pub(super) struct Joined<T> {
 }
 
 /// Which of the two is alive follows from the state: the closure while queued, the output once terminal and not taken.
-union Slot<F, T> {
+pub(super) union Slot<F, T> {
     closure: ManuallyDrop<F>,
     output: ManuallyDrop<Result<T, TaskError>>,
 }
@@ -40,8 +40,8 @@ union Slot<F, T> {
 #[repr(C)]
 pub(super) struct Joinable<F, T, N> {
     joined: Joined<T>,
-    needs: N,
-    slot: UnsafeCell<Slot<F, T>>,
+    pub(super) needs: N,
+    pub(super) slot: UnsafeCell<Slot<F, T>>,
 }
 
 /// The state word of the joinable task behind `header`.
@@ -104,7 +104,7 @@ where
         needs: Self::needs,
         join: Some(&Self::JOIN),
     };
-    const JOIN: JoinVTable = JoinVTable {
+    pub(super) const JOIN: JoinVTable = JoinVTable {
         run_claimed: Self::run_claimed,
         cancel_claimed: Self::cancel_claimed,
         output: Self::output,
@@ -112,10 +112,10 @@ where
         free: Self::free,
     };
 
-    fn allocate(state: State, pool: u32, needs: N, slot: Slot<F, T>) -> NonNull<Header> {
+    fn allocate(vtable: &'static VTable, state: State, pool: u32, needs: N, slot: Slot<F, T>) -> NonNull<Header> {
         let task = memory::allocate(Self {
             joined: Joined {
-                head: JoinHead { header: Header::new(&Self::VTABLE), state, pool },
+                head: JoinHead { header: Header::new(vtable), state, pool },
                 waiters: AtomicPtr::new(ptr::null_mut()),
             },
             needs,
@@ -137,10 +137,8 @@ where
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if !this.state().claim_to_run() {
-            let cancelled = this.state().load().is_cancelled();
             // SAFETY: the executor's reference is the caller's to give up.
-            unsafe { Self::release_executor(header) };
-            return if cancelled { Ran::Cancelled } else { Ran::Claimed };
+            return unsafe { Self::pass_over(header) };
         }
         let epilogue = this.needs.epilogue();
         // SAFETY: claimed by this call.
@@ -155,9 +153,21 @@ where
         }
     }
 
+    /// Gives up a task that somebody else has claimed.
+    ///
     /// # Safety
     /// As for `run`.
-    unsafe fn discard(header: NonNull<Header>, why: TaskError) -> bool {
+    pub(super) unsafe fn pass_over(header: NonNull<Header>) -> Ran {
+        // SAFETY: the caller's promise.
+        let cancelled = unsafe { Self::this(header) }.state().load().is_cancelled();
+        // SAFETY: the executor's reference is the caller's to give up.
+        unsafe { Self::release_executor(header) };
+        if cancelled { Ran::Cancelled } else { Ran::Claimed }
+    }
+
+    /// # Safety
+    /// As for `run`.
+    pub(super) unsafe fn discard(header: NonNull<Header>, why: TaskError) -> bool {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if this.state().claim_to_cancel() {
@@ -204,7 +214,7 @@ where
 
     /// # Safety
     /// `header` is that of a live `Joinable<F, T, N>`.
-    unsafe fn needs(header: NonNull<Header>) -> NonNull<dyn Needs> {
+    pub(super) unsafe fn needs(header: NonNull<Header>) -> NonNull<dyn Needs> {
         // SAFETY: the caller's promise.
         let needs: &dyn Needs = &unsafe { Self::this(header) }.needs;
         needs.into()
@@ -278,7 +288,7 @@ where
 
     /// # Safety
     /// The caller has claimed to cancel, and calls this once.
-    unsafe fn abandon(&self, why: TaskError) {
+    pub(super) unsafe fn abandon(&self, why: TaskError) {
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         drop_quietly(closure);
@@ -374,6 +384,16 @@ where
     in_state(State::queued(), pool, (), closure)
 }
 
+/// As `joinable`, but no waiter may run it before it is [let go](Task::let_go).
+pub(crate) fn delayed<F, T, N>(pool: u32, needs: N, closure: F) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+    N: Needs + 'static,
+{
+    in_state(State::delayed(), pool, needs, closure)
+}
+
 /// A new task that may borrow, with what it needs, which does not keep it from running.
 ///
 /// # Safety
@@ -417,7 +437,23 @@ where
     T: Send,
     N: Needs + 'static,
 {
-    let header = Joinable::allocate(state, pool, needs, Slot::<F, T> { closure: ManuallyDrop::new(closure) });
+    made(&Joinable::<F, T, N>::VTABLE, state, pool, needs, closure)
+}
+
+pub(super) fn made<F, T, N>(
+    vtable: &'static VTable,
+    state: State,
+    pool: u32,
+    needs: N,
+    closure: F,
+) -> (Task, JoinRef<T>)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    N: Needs + 'static,
+{
+    let slot = Slot::<F, T> { closure: ManuallyDrop::new(closure) };
+    let header = Joinable::allocate(vtable, state, pool, needs, slot);
     // SAFETY: just made with two references, of which this is the executor's.
     let task = unsafe { Task::from_header(header) };
     // SAFETY: the other one.
@@ -427,7 +463,8 @@ where
 /// The reference to a task that never was: it has ended with `error`.
 pub(crate) fn refused<T: Send>(pool: u32, error: TaskError) -> JoinRef<T> {
     let output = ManuallyDrop::new(Err(error));
-    let header = Joinable::allocate(State::finished_without_executor(), pool, (), Slot::<fn() -> T, T> { output });
+    let (vtable, state) = (&Joinable::<fn() -> T, T, ()>::VTABLE, State::finished_without_executor());
+    let header = Joinable::allocate(vtable, state, pool, (), Slot::<fn() -> T, T> { output });
     // SAFETY: just made with this one reference.
     unsafe { JoinRef::from_header(header) }
 }

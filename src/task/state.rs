@@ -9,6 +9,8 @@
 //! queued ──start──▶ started ──claim_to_fulfil──▶ running ──publish──▶ finished
 //!    └──────────────claim_to_fulfil─────────────────┘
 //! ```
+//! A series goes back from running to queued after each run but the last (`rearm`).
+//!
 //! Two references keep the allocation alive, a bit each: the executor's (the queue entry, then the worker) and the
 //! handle's. Whoever clears the last one frees. `docs/task-state.md` has the argument.
 
@@ -24,7 +26,7 @@ pub enum TaskState {
     Running,
     /// Ended with a value or with an error other than cancellation.
     Finished,
-    /// Ended without having been started.
+    /// Ended without having been started; a series: ended by a cancel.
     Cancelled,
 }
 
@@ -42,8 +44,12 @@ const HANDLE: u32 = 1 << 4;
 /// Somebody registered a callback or a wake-up: the completer must look at the list.
 const WAITERS: u32 = 1 << 5;
 const CANCEL_REQUESTED: u32 = 1 << 6;
-/// Waits for values: no waiter may claim it to run.
+/// Waits for values, or for its time: no waiter may claim it to run.
 const HELD_BACK: u32 = 1 << 8;
+/// Waits for its time, or has done so.
+const DELAYED: u32 = 1 << 9;
+/// Runs again and again, each time when a timer says so, and never for a waiter.
+const SERIES: u32 = 1 << 10;
 /// The handle has moved the output out.
 const TAKEN: u32 = 1 << 7;
 
@@ -57,6 +63,25 @@ pub(crate) struct Snapshot(u32);
 impl Snapshot {
     pub(crate) fn is_queued(self) -> bool {
         self.0 & PHASE == QUEUED
+    }
+
+    /// Whether a waiter may run it now.
+    pub(crate) fn is_claimable(self) -> bool {
+        self.0 & (PHASE | HELD_BACK) == QUEUED
+    }
+
+    /// Whether a waiter may run it, now or later, without another task's doing.
+    pub(crate) fn comes_by_time(self) -> bool {
+        self.is_queued() && self.0 & DELAYED != 0
+    }
+
+    /// Whether it waits for its time, or has done so.
+    pub(crate) fn is_timed(self) -> bool {
+        self.0 & (DELAYED | SERIES) != 0
+    }
+
+    pub(super) fn is_series(self) -> bool {
+        self.0 & SERIES != 0
     }
 
     pub(crate) fn is_terminal(self) -> bool {
@@ -103,6 +128,16 @@ impl State {
     /// As `queued`, but no waiter can claim it to run before [`let_go`](Self::let_go).
     pub(super) fn held_back() -> Self {
         Self(AtomicU32::new(QUEUED | HELD_BACK | EXECUTOR | HANDLE))
+    }
+
+    /// As `held_back`, for a task that waits for its time.
+    pub(super) fn delayed() -> Self {
+        Self(AtomicU32::new(QUEUED | HELD_BACK | DELAYED | EXECUTOR | HANDLE))
+    }
+
+    /// Held back for ever.
+    pub(super) fn series() -> Self {
+        Self(AtomicU32::new(QUEUED | HELD_BACK | SERIES | EXECUTOR | HANDLE))
     }
 
     /// From now on a waiter may claim the task. Release pairs with the acquire of that claim: what the tasks before it did to the
@@ -196,6 +231,22 @@ impl State {
             self.0.fetch_or(TAKEN, Ordering::Relaxed);
         }
         orphan
+    }
+
+    /// A run of a series has ended: true if it waits for the next one; false if it was asked to stop, as which it now counts as claimed
+    /// to cancel.
+    #[must_use]
+    pub(super) fn rearm(&self) -> bool {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let goes_on = seen & CANCEL_REQUESTED == 0 || mutant("series_ignores_requests");
+            let phase = if goes_on { QUEUED } else { CANCELLING };
+            // Release pairs with the acquire of the next claim, to run or to cancel: it finds the closure as this run has left it.
+            match self.0.compare_exchange_weak(seen, (seen & !PHASE) | phase, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return goes_on,
+                Err(now) => seen = now,
+            }
+        }
     }
 
     /// Makes the output visible. With `release` the executor's reference goes in the same step. `force`: the caller has

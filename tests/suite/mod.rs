@@ -13,6 +13,7 @@ pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod tasks;
 pub(crate) mod then;
+pub(crate) mod timers;
 pub(crate) mod waiting;
 
 use std::sync::mpsc;

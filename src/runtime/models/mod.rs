@@ -3,4 +3,5 @@
 mod keys;
 mod pool;
 mod sleepers;
+mod timer;
 mod values;

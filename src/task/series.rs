@@ -1,0 +1,81 @@
+//! A task that runs again and again: one allocation, whose closure stays in place from run to run.
+
+use std::any::type_name;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use super::error::TaskError;
+use super::header::{Header, Ran, Task, VTable};
+use super::join_ref::JoinRef;
+use super::joinable::{Joinable, made};
+use super::needs::Needs;
+use super::state::State;
+use super::tally::Tally;
+
+/// What has a series run again.
+pub(crate) trait Repeats: Needs {
+    /// A run has ended: what to do with the task if the series goes on. It does not refer to the task, which may be gone before it returns.
+    fn again(&self) -> impl FnOnce(Task) + 'static;
+}
+
+impl<F, N> Joinable<F, (), N>
+where
+    F: FnMut() + Send + 'static,
+    N: Repeats + 'static,
+{
+    const SERIES: VTable = VTable {
+        run: Self::run_once,
+        discard: Self::discard,
+        name: type_name::<F>,
+        needs: Self::needs,
+        join: Some(&Self::JOIN),
+    };
+
+    /// One run, and the end of the series if that panics or somebody has asked for it.
+    ///
+    /// # Safety
+    /// `header` is that of a live `Joinable<F, (), N>`, and the caller gives up the executor's reference.
+    unsafe fn run_once(header: NonNull<Header>, tally: &Tally) -> Ran {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::this(header) };
+        if !this.state().claim_to_run() {
+            // SAFETY: the executor's reference is the caller's to give up.
+            return unsafe { Self::pass_over(header) };
+        }
+        let run = this.slot.with_mut(|slot| {
+            // SAFETY: the claim gives the closure to this call alone, until it rearms.
+            let closure = unsafe { &mut *slot.cast::<F>() };
+            tally.begins();
+            catch_unwind(AssertUnwindSafe(closure))
+        });
+        tally.ended(run.is_err());
+        let why = match run {
+            Err(payload) => TaskError::unwound(payload),
+            Ok(()) => {
+                let again = this.needs.again();
+                if this.state().rearm() {
+                    // SAFETY: the executor's reference, which the caller gave up.
+                    again(unsafe { Task::from_header(header) });
+                    return Ran::Done;
+                }
+                TaskError::Cancelled
+            }
+        };
+        // SAFETY: claimed by this call, for the run or by `rearm`.
+        unsafe { this.abandon(why) };
+        // SAFETY: the executor's reference goes with the call.
+        match unsafe { Self::publish(header, true) } {
+            Some(payload) => Ran::Unobserved(payload),
+            None => Ran::Done,
+        }
+    }
+}
+
+/// A series for `pool`, and the handle's reference to it. It ends with an error: that of its end.
+pub(crate) fn series<F, N>(pool: u32, needs: N, closure: F) -> (Task, JoinRef<()>)
+where
+    F: FnMut() + Send + 'static,
+    N: Repeats + 'static,
+{
+    made(&Joinable::<F, (), N>::SERIES, State::series(), pool, needs, closure)
+}
