@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use lockgrain::{GlobalLock, LockPolicy, ThreadPool};
+use lockgrain::{Builder, GlobalLock, LockPolicy, ThreadPool};
 
 struct Counting;
 
@@ -35,8 +35,8 @@ fn allocations(f: impl FnOnce()) -> usize {
 }
 
 /// A pool whose one worker is busy until the sender is dropped, so that nothing but submitting happens.
-fn busy<P: LockPolicy>() -> (ThreadPool<P>, std::sync::mpsc::Sender<()>) {
-    let pool = lockgrain::Builder::<P>::new().max_workers(1).build().unwrap();
+fn busy<P: LockPolicy>(settings: Builder<P>) -> (ThreadPool<P>, std::sync::mpsc::Sender<()>) {
+    let pool = settings.max_workers(1).build().unwrap();
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let (started, starts) = std::sync::mpsc::channel();
     pool.spawn(move || {
@@ -48,9 +48,9 @@ fn busy<P: LockPolicy>() -> (ThreadPool<P>, std::sync::mpsc::Sender<()>) {
     (pool, open)
 }
 
-fn one_each<P: LockPolicy>() {
+fn one_each<P: LockPolicy>(settings: Builder<P>) {
     const TASKS: usize = 500;
-    let (pool, open) = busy::<P>();
+    let (pool, open) = busy(settings);
     let mut handles = Vec::with_capacity(TASKS);
     let spawned = allocations(|| {
         for n in 0..TASKS {
@@ -88,7 +88,7 @@ fn recursion_reuses<P: LockPolicy>() {
         let right = fib(pool, n - 2);
         left.result().unwrap() + right
     }
-    let pool = lockgrain::Builder::<P>::new().max_workers(1).build().unwrap();
+    let pool = Builder::<P>::new().max_workers(1).build().unwrap();
     let inner = pool.clone();
     let made = pool.submit(move || allocations(|| assert_eq!(fib(&inner, 20), 6765))).result().unwrap();
     // A list of the tasks on the stack for each wait that parks, and the deepest stack's tasks.
@@ -129,7 +129,15 @@ fn a_delayed_task_is_one_allocation() {
 
 #[test]
 fn a_task_is_one_allocation() {
-    one_each::<GlobalLock>();
-    one_each::<lockgrain::FineGrained>();
-    one_each::<lockgrain::LockFree>();
+    one_each::<GlobalLock>(Builder::new());
+    one_each::<lockgrain::FineGrained>(Builder::new());
+    one_each::<lockgrain::LockFree>(Builder::new());
+}
+
+/// Its place in the queue is part of it.
+#[test]
+fn so_is_a_task_in_a_bounded_queue() {
+    one_each::<GlobalLock>(Builder::new().queue_capacity(10_000));
+    one_each::<lockgrain::FineGrained>(Builder::new().queue_capacity(10_000));
+    one_each::<lockgrain::LockFree>(Builder::new().queue_capacity(10_000));
 }

@@ -14,6 +14,15 @@ fn zero_workers_are_an_error() {
 }
 
 #[test]
+fn a_queue_without_a_place_is_an_error() {
+    let error = ThreadPool::builder().queue_capacity(0).build().unwrap_err();
+    assert!(matches!(error, BuildError::ZeroCapacity) && error.to_string().contains("queue_capacity"), "{error}");
+    let pool = ThreadPool::builder().queue_capacity(usize::MAX).build().unwrap();
+    assert_eq!(pool.submit(|| 1).result().unwrap(), 1);
+    assert_eq!(ThreadPool::new().unwrap().queue_capacity(), None);
+}
+
+#[test]
 fn too_many_threads_are_an_error() {
     let error = ThreadPool::builder().max_workers(usize::MAX).build().unwrap_err();
     assert!(matches!(error, BuildError::TooManyThreads { .. }), "{error}");

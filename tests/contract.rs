@@ -239,4 +239,25 @@ stamp! {
         without_a_timer_thread_the_handle_says_why,
         a_series_without_rest_is_a_panic,
         the_timer_thread_starts_at_the_first_use;
+    capacity:
+        a_full_queue_rejects,
+        a_cancelled_task_makes_room_at_once,
+        a_thousand_tasks_retried_run_once_each,
+        the_caller_runs_what_has_no_place,
+        a_task_runs_what_has_no_place,
+        callers_on_top_of_one_another_do_not_fill_the_stack,
+        a_task_with_values_runs_no_other,
+        a_context_runs_no_other_task_under_its_lock,
+        the_oldest_makes_room,
+        the_newest_is_dropped,
+        a_submitter_waits_for_a_start,
+        a_submitter_waits_for_a_cancel,
+        a_wait_for_a_place_can_end,
+        shutdown_ends_the_waits_for_a_place,
+        a_task_fills_its_own_pool,
+        a_task_with_a_context_fills_its_own_pool,
+        whoever_all_others_wait_for_gets_in,
+        two_pools_fill_each_other,
+        callers_of_two_pools_run_each_others_tasks,
+        every_handle_ends_and_the_counts_agree;
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use lockgrain::{Builder, GlobalLock, TaskError, ThreadPool, WaitError, blocking};
+use lockgrain::{Builder, GlobalLock, TaskError, ThreadPool, WaitError, WhenFull, blocking};
 
 fn pool(workers: usize) -> ThreadPool<GlobalLock> {
     Builder::new().max_workers(workers).switch_interval(Duration::from_millis(1)).build().unwrap()
@@ -389,4 +389,48 @@ fn a_task_that_holds_the_lock_for_too_long_is_named() {
         assert!(found.unwrap_or_else(|| panic!("{name} in {events:?}")).held >= LONG / 2);
     }
     assert!(events.len() < 6, "{events:?}");
+}
+
+/// As a submitter that is no task of the pool, or that has let go; also of a pool with the same lock.
+#[test]
+fn a_caller_has_the_lock_while_it_runs_a_task() {
+    let settings = || Builder::<GlobalLock>::new().max_workers(1).max_spares(0);
+    let pool = settings().queue_capacity(1).when_full(WhenFull::CallerRuns).build().unwrap();
+    let other = settings().share_lock(&pool).build().unwrap();
+    let inside = Arc::new(AtomicBool::new(false));
+    let section = {
+        let (inside, lock) = (inside.clone(), pool.clone());
+        move || {
+            assert!(!inside.swap(true, SeqCst));
+            thread::yield_now();
+            lock.lock(|_| assert!(inside.load(SeqCst)));
+            inside.store(false, SeqCst);
+            blocking(thread::yield_now);
+            assert!(!inside.swap(true, SeqCst));
+            inside.store(false, SeqCst);
+        }
+    };
+    let submit = {
+        let (pool, section) = (pool.clone(), section.clone());
+        move || {
+            for _ in 0..100 {
+                pool.submit(section.clone()).result().unwrap();
+            }
+        }
+    };
+    let released = {
+        let (pool, submit) = (pool.clone(), submit.clone());
+        move || {
+            blocking(|| {
+                // Its one worker is this one.
+                let _queued = pool.submit(|| ());
+                submit();
+            });
+        }
+    };
+    let tasks = [pool.submit(released), other.submit(submit.clone())];
+    let outside = thread::spawn(submit);
+    tasks.into_iter().for_each(|task| task.result().unwrap());
+    outside.join().unwrap();
+    assert!(pool.metrics().rejected > 0);
 }

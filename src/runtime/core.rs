@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use super::capacity::Capacity;
 use super::current::{self, Frame, Kind};
 use super::idle::{Exit, Idle, Notify};
 use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::timer::Timer;
 use super::wait::Waits;
+use super::when_full::WhenFull;
 use super::worker::{self, Worker};
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number};
-use crate::task::{PanicPayload, Task, TaskError, quietly};
+use crate::task::{Discarded, PanicPayload, Task, TaskError, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
 
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) switch_interval: Duration,
     pub(crate) delayed_after_shutdown: bool,
     pub(crate) periodic_after_shutdown: bool,
+    /// How many tasks may be queued, and what becomes of one more.
+    pub(crate) bound: Option<(usize, WhenFull)>,
 }
 
 /// A worker's place: it outlives the thread in it.
@@ -68,6 +72,9 @@ struct Place<L> {
 pub(crate) struct Core<P: LockPolicy> {
     pub(crate) id: u32,
     pub(crate) config: Config,
+    capacity: Option<Arc<Capacity>>,
+    /// Whether there is a `capacity`; small, so that it lies beside `id`, which a submission reads anyway.
+    bounded: bool,
     hooks: Hooks,
     pub(super) queue: P::Queue,
     pub(crate) lock: Arc<Lock<P::Gate>>,
@@ -107,6 +114,8 @@ impl<P: LockPolicy> Core<P> {
         lock.add(id);
         Arc::new(Self {
             id,
+            bounded: config.bound.is_some(),
+            capacity: config.bound.map(|(bound, when_full)| Capacity::new(bound, when_full)),
             hooks,
             places,
             queue,
@@ -155,6 +164,16 @@ impl<P: LockPolicy> Core<P> {
     pub(crate) fn is_held_by_context(&self) -> bool {
         let holds = |frame: &Frame| frame.is_exclusive() && frame.kind.get() == Kind::Context && frame.covers(self.id);
         current::frames(|mut frames| frames.any(holds))
+    }
+
+    /// Whether the number of queued tasks is bounded, and a submission has to be admitted.
+    #[inline]
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.bounded
+    }
+
+    pub(crate) fn capacity(&self) -> Option<&Arc<Capacity>> {
+        self.capacity.as_ref()
     }
 
     pub(crate) fn has_queued(&self) -> bool {
@@ -265,6 +284,7 @@ impl<P: LockPolicy> Core<P> {
             self.discard_all(|| TaskError::NoWorker(kind));
             self.stop_if_empty();
         }
+        self.let_over_if_stuck();
     }
 
     pub(crate) fn prestart(self: &Arc<Self>) -> io::Result<()> {
@@ -326,7 +346,7 @@ impl<P: LockPolicy> Core<P> {
         let mut ended = 0;
         loop {
             match self.queue.take() {
-                Find::Task(task, _) => ended += usize::from(task.discard(why())),
+                Find::Task(task, _) => ended += usize::from(task.discard(why()) == Discarded::Now),
                 Find::Retry => hint::spin_loop(),
                 Find::Empty if self.queue.is_empty() => break,
                 Find::Empty => hint::spin_loop(),
@@ -366,12 +386,21 @@ impl<P: LockPolicy> Core<P> {
 
     /// From now on tasks are refused; the queued ones are still run, and then the workers end. How many tasks of the timer that cancels.
     pub(crate) fn drain(self: &Arc<Self>) -> usize {
-        let Some(sleepers) = self.idle.drain() else { return 0 };
-        for index in sleepers {
-            self.parkers[index].unpark();
+        let mut cancelled = 0;
+        if let Some(sleepers) = self.idle.drain() {
+            for index in sleepers {
+                self.parkers[index].unpark();
+            }
+            self.stop_if_empty();
+            if self.idle.load().has_timer() {
+                cancelled = self.drain_timer();
+            }
         }
-        self.stop_if_empty();
-        if self.idle.load().has_timer() { self.drain_timer() } else { 0 }
+        // After the pool has begun to refuse tasks, also if another call did that.
+        if let Some(capacity) = &self.capacity {
+            capacity.close();
+        }
+        cancelled
     }
 
     /// Cancels what is queued or waits for its time, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
@@ -388,7 +417,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Ends a task unrun that was in no queue.
     pub(super) fn cancel(&self, task: Task) {
-        if task.discard(TaskError::Cancelled) {
+        if task.discard(TaskError::Cancelled) == Discarded::Now {
             self.count_cancelled(1);
         }
     }
@@ -437,6 +466,7 @@ impl<P: LockPolicy> Core<P> {
         let mut metrics = Metrics::of(workers);
         metrics.cancelled += self.cancelled.get();
         metrics.woken = self.woken.get();
+        metrics.rejected = self.capacity.as_ref().map_or(0, |capacity| capacity.rejected.get());
         metrics.start_failures = self.start_failures.get();
         let lock = self.gate().counts();
         (metrics.lock_waits, metrics.lock_wait_time) = (lock.waits, lock.waited);

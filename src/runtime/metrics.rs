@@ -51,6 +51,9 @@ pub struct Metrics {
     pub cancelled: u64,
     /// Tasks that panicked.
     pub panicked: u64,
+    /// Tasks turned away because the queue was full: refused, dropped as the newest, or run by their submitter. None of the counts above has
+    /// them.
+    pub rejected: u64,
     /// Tasks or batches taken from another worker's queue.
     pub stolen: u64,
     /// How often a worker went to sleep for want of work.

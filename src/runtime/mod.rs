@@ -2,6 +2,9 @@
 //!
 //! Generic over the policy and written once. Imports `policy`, `task` and `sync`.
 
+mod admission;
+mod caller;
+mod capacity;
 mod continuation;
 mod core;
 pub(crate) mod current;
@@ -17,13 +20,17 @@ pub(crate) mod scope;
 pub(crate) mod timer;
 mod wait;
 pub(crate) mod wants;
+mod when_full;
 mod worker;
 
 pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
+pub(crate) use admission::Admission;
+pub(crate) use capacity::Permit;
 pub(crate) use continuation::Continuation;
 pub(crate) use idle::MAX_THREADS;
 pub(crate) use lock::Lock;
 pub use metrics::{Metrics, WorkerMetrics};
 pub(crate) use wait::{Awaited, Goal, wait};
+pub use when_full::WhenFull;
 pub(crate) use worker::Blockable;

@@ -12,7 +12,7 @@ use super::Core;
 use super::current::{Frame, Kind};
 use crate::policy::LockPolicy;
 use crate::sync::{Arc, Condvar, Instant, MODEL, Mutex, MutexGuard, mutant, thread};
-use crate::task::{self, JoinRef, Needs, Repeats, Task, TaskError, TaskRef};
+use crate::task::{self, Discarded, JoinRef, Needs, Repeats, Task, TaskError, TaskRef};
 
 /// A time too far to be told: some 30 years.
 const FAR: Duration = Duration::from_secs(1 << 30);
@@ -164,7 +164,7 @@ impl<P: LockPolicy> Core<P> {
         if agenda.phase > last || !(agenda.holds_open || self.idle.hold_open(while_draining)) {
             drop(agenda);
             let why = if kind == Timed::Again { TaskError::Cancelled } else { TaskError::Refused };
-            task.discard(why);
+            let _ended = task.discard(why);
             return;
         }
         agenda.holds_open = true;
@@ -175,7 +175,7 @@ impl<P: LockPolicy> Core<P> {
             drop(agenda);
             self.start_failures.add_shared(1);
             self.after_exit(exit);
-            task.discard(TaskError::NoWorker(error.kind()));
+            let _ended = task.discard(TaskError::NoWorker(error.kind()));
             return;
         }
         // A series can be cancelled as soon as its run has ended. Whoever does so later finds it on the agenda.
@@ -288,7 +288,7 @@ impl<P: LockPolicy> Core<P> {
 
     fn cancel_entries(&self, entries: Vec<Entry>) -> usize {
         self.count_cancelled(entries.len());
-        entries.into_iter().map(|entry| usize::from(entry.task.discard(TaskError::Cancelled))).sum()
+        entries.into_iter().map(|entry| usize::from(entry.task.discard(TaskError::Cancelled) == Discarded::Now)).sum()
     }
 }
 

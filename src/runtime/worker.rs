@@ -1,7 +1,7 @@
 //! The worker: finds tasks, runs them, and rests when there are none.
 
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::Core;
 use super::current::{Frame, Kind};
@@ -72,6 +72,10 @@ pub(crate) trait Blockable {
     fn nudge_scopes(&self);
     /// Has others find the task that it keeps for itself.
     fn share_kept(&self);
+    /// If it is a caller that runs a task of that pool: where the pool's `Arc<Core>` is.
+    fn called_for(&self, _pool: u32) -> Option<NonNull<()>> {
+        None
+    }
 }
 
 pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
@@ -374,6 +378,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         if !self.core.queue.is_empty() {
             self.core.notify();
         }
+        self.core.let_over_if_stuck();
         held && release
     }
 

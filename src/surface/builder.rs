@@ -7,7 +7,7 @@ use super::{BuildError, ThreadPool};
 use crate::gate::ExclusiveGate;
 use crate::policy::run_queue::LocalOrder;
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::{Config, Core, HeldTooLong, Hooks, Lock, MAX_THREADS};
+use crate::runtime::{Config, Core, HeldTooLong, Hooks, Lock, MAX_THREADS, WhenFull};
 use crate::sync::{Arc, MODEL};
 use crate::task::PanicPayload;
 
@@ -33,6 +33,8 @@ pub struct Builder<P: LockPolicy = LockFree> {
     prestart: bool,
     delayed_after_shutdown: bool,
     periodic_after_shutdown: bool,
+    queue_capacity: Option<usize>,
+    when_full: WhenFull,
     hooks: Hooks,
     /// That of another pool.
     lock: Option<Arc<Lock<P::Gate>>>,
@@ -58,6 +60,8 @@ impl<P: LockPolicy> Builder<P> {
             prestart: false,
             delayed_after_shutdown: true,
             periodic_after_shutdown: false,
+            queue_capacity: None,
+            when_full: WhenFull::default(),
             hooks: Hooks::default(),
             lock: None,
         }
@@ -67,7 +71,7 @@ impl<P: LockPolicy> Builder<P> {
     pub fn policy<Q: LockPolicy>(self) -> Builder<Q> {
         let Self { max_workers, max_spares, thread_name, stack_size, order, .. } = self;
         let Self { keep_alive, switch_interval, prestart, delayed_after_shutdown, .. } = self;
-        let Self { periodic_after_shutdown, hooks, .. } = self;
+        let Self { periodic_after_shutdown, queue_capacity, when_full, hooks, .. } = self;
         Builder {
             max_workers,
             max_spares,
@@ -79,6 +83,8 @@ impl<P: LockPolicy> Builder<P> {
             prestart,
             delayed_after_shutdown,
             periodic_after_shutdown,
+            queue_capacity,
+            when_full,
             hooks,
             lock: None,
         }
@@ -172,6 +178,61 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
+    /// At most so many tasks are queued: accepted, and neither started nor ended. What becomes of one more says [`when_full`](Self::when_full).
+    /// For producers that are faster than the workers, and would fill the memory. Default: no bound.
+    ///
+    /// A task that is cancelled makes room at once; the little that is left of it stays until a worker comes by. Tasks that name
+    /// [guarded values](ThreadPool::when), keys or a strand are not counted and always taken: one that waits for its turn would keep a place from a task
+    /// that may have to end first.
+    ///
+    /// 0 is an error. In Java a queue without a place, the `SynchronousQueue`, hands a task to a thread that waits for one; here all tasks come to
+    /// the workers through the queue, where also those are that a worker can steal. With a capacity of 1 at most one task waits.
+    ///
+    /// ```
+    /// use lockgrain::{Refused, TaskError, ThreadPool};
+    ///
+    /// let pool = ThreadPool::builder().max_workers(1).queue_capacity(1).build()?;
+    /// let (open, gate) = std::sync::mpsc::channel::<()>();
+    /// let (started, starts) = std::sync::mpsc::channel();
+    /// let running = pool.submit(move || (started.send(()), gate.recv().is_err()).1);
+    /// starts.recv()?;
+    /// let queued = pool.submit(|| "queued");
+    /// assert!(matches!(pool.submit(|| "one too many").result(), Err(TaskError::QueueFull)));
+    /// assert_eq!(pool.spawn(|| ()), Err(Refused::Full));
+    /// assert!(queued.cancel());
+    /// let next = pool.submit(|| "in its place");
+    /// drop(open);
+    /// assert_eq!((running.result()?, next.result()?), (true, "in its place"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "ArrayBlockingQueue")]
+    #[doc(alias = "LinkedBlockingQueue")]
+    #[doc(alias = "workQueue")]
+    #[doc(alias = "maxsize")]
+    pub fn queue_capacity(mut self, tasks: usize) -> Self {
+        self.queue_capacity = Some(tasks);
+        self
+    }
+
+    /// What becomes of a task for which the queue has no place. Default: [`WhenFull::Reject`]. Without
+    /// [`queue_capacity`](Self::queue_capacity) it says nothing.
+    ///
+    /// ```
+    /// use lockgrain::{ThreadPool, WhenFull};
+    ///
+    /// let pool = ThreadPool::builder().max_workers(2).queue_capacity(8).when_full(WhenFull::Block).build()?;
+    /// // Waits for a place again and again; there are never more than 8 lines in the queue.
+    /// let lines: Vec<_> = (0..1000).map(|n| pool.submit(move || format!("line {n}"))).collect();
+    /// let length: Result<usize, _> = lines.into_iter().map(|line| line.result().map(|line| line.len())).sum();
+    /// assert_eq!(length?, 7890);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "RejectedExecutionHandler")]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
     /// Called on each thread before its first task, with its index. It may submit to the pool, wait for tasks, and shut the pool down,
     /// which does not wait there. A panic in it is reported and survived.
     #[doc(alias = "initializer")]
@@ -252,7 +313,7 @@ impl<P: LockPolicy> Builder<P> {
     /// Builds the pool.
     ///
     /// # Errors
-    /// [`BuildError`]: no workers, too many, a bad `LOCKGRAIN_NUM_THREADS`, or with [`prestart`](Self::prestart) a thread
+    /// [`BuildError`]: no workers, too many, a queue without a place, a bad `LOCKGRAIN_NUM_THREADS`, or with [`prestart`](Self::prestart) a thread
     /// that could not be started.
     pub fn build(self) -> Result<ThreadPool<P>, BuildError> {
         let workers = match self.max_workers {
@@ -261,6 +322,9 @@ impl<P: LockPolicy> Builder<P> {
         };
         if workers == 0 {
             return Err(BuildError::ZeroWorkers);
+        }
+        if self.queue_capacity == Some(0) {
+            return Err(BuildError::ZeroCapacity);
         }
         let asked = workers.saturating_add(self.max_spares);
         if asked > MAX_THREADS {
@@ -276,6 +340,7 @@ impl<P: LockPolicy> Builder<P> {
             switch_interval: self.switch_interval,
             delayed_after_shutdown: self.delayed_after_shutdown,
             periodic_after_shutdown: self.periodic_after_shutdown,
+            bound: self.queue_capacity.map(|bound| (bound, self.when_full)),
         };
         let pool = ThreadPool::from_core(Core::new(config, self.hooks, self.lock.unwrap_or_else(Lock::new)));
         if self.prestart {

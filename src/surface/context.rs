@@ -41,9 +41,9 @@ impl<P: LockPolicy> Context<P> {
     /// If this is no worker of that pool: a run queue has handed a task to another pool.
     fn within<R>(pool: u32, f: impl FnOnce(&mut Self) -> R) -> R {
         current::frames(|mut frames| {
-            let frame = frames.find(|frame| frame.pool == pool && frame.worker.is_some());
-            let frame = frame.expect("a task with a context only runs on a worker of the pool it was submitted to");
-            let core = Core::of_worker(frame).expect("looked for a frame with a worker");
+            let served = frames.find_map(|frame| Some((frame, Core::served_by(frame, pool)?)));
+            let (frame, core) =
+                served.expect("a task with a context only runs on a worker of the pool it was submitted to");
             Self::lent(core, frame, f)
         })
     }
@@ -217,7 +217,7 @@ impl<P: LockPolicy> Context<P> {
     /// As [`ThreadPool::spawn`], to the pool that this context is of.
     ///
     /// # Errors
-    /// [`Refused`] once the pool is shutting down.
+    /// As there.
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         super::pool::spawn(self.core(), f)
     }

@@ -11,6 +11,8 @@ use crate::task::TaskError;
 pub enum BuildError {
     /// `max_workers` was 0.
     ZeroWorkers,
+    /// `queue_capacity` was 0.
+    ZeroCapacity,
     /// More threads, spares included, than a pool can count.
     TooManyThreads {
         /// What was asked for, in threads.
@@ -28,6 +30,9 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ZeroWorkers => f.write_str("a pool needs at least one worker: `max_workers` was 0"),
+            Self::ZeroCapacity => f.write_str(
+                "a pool's tasks come to its workers through its queue: `queue_capacity` was 0, use 1 for the least of waiting",
+            ),
             Self::TooManyThreads { asked, most } => {
                 write!(f, "{asked} threads are too many: `max_workers` and `max_spares` may add up to {most}")
             }
@@ -48,30 +53,83 @@ impl std::error::Error for BuildError {
     }
 }
 
-/// The pool is shutting down and takes no more tasks.
+/// Why a pool did not take a task.
+///
+/// ```
+/// use lockgrain::Refused;
+///
+/// let pool = lockgrain::ThreadPool::new()?;
+/// pool.shutdown();
+/// assert_eq!(pool.spawn(|| ()), Err(Refused::Shutdown));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+#[non_exhaustive]
+#[doc(alias = "RejectedExecutionException")]
+pub enum Refused {
+    /// The pool is shutting down and takes no more tasks.
+    Shutdown,
+    /// The queue is full, see [`Builder::queue_capacity`](crate::Builder::queue_capacity). Later there may be a place.
+    Full,
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is shut down and takes no more tasks")
+        f.write_str(match self {
+            Self::Shutdown => "the pool is shut down and takes no more tasks",
+            Self::Full => "the pool's queue is full: submit again later",
+        })
     }
 }
 
 impl std::error::Error for Refused {}
 
+impl From<Refused> for TaskError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Shutdown => Self::Refused,
+            Refused::Full => Self::QueueFull,
+        }
+    }
+}
+
 /// A refused task's closure, handed back.
-pub struct Rejected<F>(pub F);
+///
+/// ```
+/// use lockgrain::{Refused, Rejected, TaskHandle, ThreadPool};
+///
+/// fn retry(pool: &ThreadPool, mut task: impl FnOnce() -> u32 + Send + 'static) -> Result<TaskHandle<u32>, Refused> {
+///     loop {
+///         match pool.try_submit(task) {
+///             Ok(handle) => return Ok(handle),
+///             Err(Rejected { closure, why: Refused::Full }) => task = closure,
+///             Err(Rejected { why, .. }) => return Err(why),
+///         }
+///         std::thread::yield_now();
+///     }
+/// }
+///
+/// let pool = ThreadPool::builder().queue_capacity(1).build()?;
+/// let handles: Result<Vec<_>, _> = (0..10).map(|n| retry(&pool, move || n)).collect();
+/// assert_eq!(handles?.into_iter().map(|handle| handle.result().unwrap()).sum::<u32>(), 45);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Rejected<F> {
+    /// As it was submitted.
+    pub closure: F,
+    /// Why the pool did not take it.
+    pub why: Refused,
+}
 
 impl<F> fmt::Debug for Rejected<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rejected(..)")
+        f.debug_struct("Rejected").field("why", &self.why).finish_non_exhaustive()
     }
 }
 
 impl<F> fmt::Display for Rejected<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Refused.fmt(f)
+        self.why.fmt(f)
     }
 }
 

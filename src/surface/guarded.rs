@@ -302,7 +302,7 @@ impl<P: LockPolicy> ThreadPool<P> {
             task::drop_quietly(f);
             return Err(TaskError::Aliased);
         };
-        spawn(core, request, places, f).map_err(|Refused| TaskError::Refused)
+        spawn(core, request, places, f).map_err(TaskError::from)
     }
 }
 
@@ -342,7 +342,7 @@ where
 {
     if core.is_draining() {
         task::drop_quietly(f);
-        return Err(Refused);
+        return Err(Refused::Shutdown);
     }
     task::detached_needing(request, lend(places, f), |request, task| request.queue(core, task));
     Ok(())

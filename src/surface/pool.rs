@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{BuildError, Builder, Refused, Rejected, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::{Core, Metrics};
+use crate::runtime::{Admission, Core, Metrics, Permit};
 use crate::sync::{Arc, Instant};
-use crate::task::{self, TaskError};
+use crate::task;
 
 /// A pool of worker threads whose lock policy is a type parameter.
 ///
@@ -49,9 +49,9 @@ where
 {
     match try_submit(core, f) {
         Ok(handle) => handle,
-        Err(Rejected(f)) => {
-            task::drop_quietly(f);
-            TaskHandle::new(task::refused(core.id, TaskError::Refused))
+        Err(Rejected { closure, why }) => {
+            task::drop_quietly(closure);
+            TaskHandle::new(task::refused(core.id, why.into()))
         }
     }
 }
@@ -63,20 +63,75 @@ where
     F: FnOnce() -> T + Send + 'static,
 {
     if core.is_draining() {
-        return Err(Rejected(f));
+        return Err(Rejected { closure: f, why: Refused::Shutdown });
+    }
+    if core.is_bounded() {
+        return try_submit_bounded(core, f);
     }
     let (task, join) = task::joinable(core.id, f);
     core.push(task);
     Ok(TaskHandle::new(join))
 }
 
+#[inline(never)]
+fn try_submit_bounded<P, T, F>(core: &Arc<Core<P>>, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    match core.admit() {
+        Admission::Place(place) => {
+            let (task, join) = task::joinable(core.id, held_until_called(place, f));
+            core.push(task);
+            Ok(TaskHandle::new(join))
+        }
+        Admission::NoPlace(instead) => {
+            let (task, join) = task::joinable(core.id, f);
+            core.see_to(task, instead);
+            Ok(TaskHandle::new(join))
+        }
+        Admission::Full => Err(Rejected { closure: f, why: Refused::Full }),
+        Admission::Shutdown => Err(Rejected { closure: f, why: Refused::Shutdown }),
+    }
+}
+
 pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
     if core.is_draining() {
         task::drop_quietly(f);
-        return Err(Refused);
+        return Err(Refused::Shutdown);
+    }
+    if core.is_bounded() {
+        return spawn_bounded(core, f);
     }
     core.push(task::detached(f));
     Ok(())
+}
+
+#[inline(never)]
+fn spawn_bounded<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    let why = match core.admit() {
+        Admission::Place(place) => {
+            core.push(task::detached(held_until_called(place, f)));
+            return Ok(());
+        }
+        Admission::NoPlace(instead) => {
+            core.see_to(task::detached(f), instead);
+            return Ok(());
+        }
+        Admission::Full => Refused::Full,
+        Admission::Shutdown => Refused::Shutdown,
+    };
+    task::drop_quietly(f);
+    Err(why)
+}
+
+/// The closure of a task that has a place in the queue until it starts, or ends unrun.
+fn held_until_called<T>(place: Permit, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    move || {
+        drop(place);
+        f()
+    }
 }
 
 impl ThreadPool<LockFree> {
@@ -106,7 +161,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// Has `f` run by a worker, with nobody to hear of its end. A panic goes to the pool's panic handler.
     ///
     /// # Errors
-    /// [`Refused`] once the pool is shutting down; `f` has been dropped.
+    /// [`Refused`] once the pool is shutting down, or if its [queue is full](Builder::when_full); `f` has been dropped.
     #[doc(alias = "execute")]
     #[inline]
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
@@ -114,7 +169,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     }
 
     /// Has `f` run by a worker; the handle gives its result. Never fails: a refused task is a handle that has ended with
-    /// [`TaskError::Refused`].
+    /// [`TaskError::Refused`](crate::TaskError::Refused), or [`QueueFull`](crate::TaskError::QueueFull) if the pool's
+    /// [queue is full](Builder::when_full).
     ///
     /// What `f` owns and what it returns goes from thread to thread, so both are `Send`:
     ///
@@ -138,7 +194,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// As [`submit`](Self::submit), but a refused closure comes back.
     ///
     /// # Errors
-    /// [`Rejected`], with the closure, once the pool is shutting down.
+    /// [`Rejected`], with the closure, once the pool is shutting down, or if its [queue is full](Builder::when_full).
     pub fn try_submit<T, F>(&self, f: F) -> Result<TaskHandle<T>, Rejected<F>>
     where
         T: Send + 'static,
@@ -198,6 +254,11 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// How many tasks can run at once, blocked ones not counted.
     pub fn max_workers(&self) -> usize {
         self.core().config.workers
+    }
+
+    /// How many tasks may be queued, if that is [bounded](Builder::queue_capacity).
+    pub fn queue_capacity(&self) -> Option<usize> {
+        self.core().capacity().map(|capacity| capacity.bound())
     }
 
     /// A snapshot of the pool's counters.

@@ -47,14 +47,14 @@ impl<'scope, P: LockPolicy> Scope<'scope, '_, P> {
     /// As [`ThreadPool::spawn`], for a closure that may borrow what outlives the scope. A panic is passed on by the scope.
     ///
     /// # Errors
-    /// [`Refused`] once the pool is shutting down; `f` has been dropped.
+    /// [`Refused::Shutdown`] once the pool is shutting down; `f` has been dropped.
     pub fn spawn<F>(&'scope self, f: F) -> Result<(), Refused>
     where
         F: FnOnce() + Send + 'scope,
     {
         if self.core.is_draining() {
             task::drop_quietly(f);
-            return Err(Refused);
+            return Err(Refused::Shutdown);
         }
         let closure = move || {
             let run = || self.origin.reference().enter(f);

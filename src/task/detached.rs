@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::error::TaskError;
-use super::header::{Header, Ran, Task, VTable};
+use super::header::{Discarded, Header, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 use super::memory;
 use super::needs::Needs;
@@ -47,10 +47,10 @@ impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
 
     /// # Safety
     /// As for `run`.
-    unsafe fn discard(header: NonNull<Header>, _why: TaskError) -> bool {
+    unsafe fn discard(header: NonNull<Header>, _why: TaskError) -> Discarded {
         // SAFETY: the caller's promise.
         unsafe { Self::end(header, drop_quietly, N::dropped) };
-        true
+        Discarded::Now
     }
 
     /// # Safety

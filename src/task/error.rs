@@ -49,6 +49,8 @@ pub enum TaskError {
     Panicked(Panic),
     /// The pool was already shutting down when the task was submitted.
     Refused,
+    /// The pool's queue was full when the task was submitted: see [`Builder::queue_capacity`](crate::Builder::queue_capacity).
+    QueueFull,
     /// No worker thread could be started, and none was running.
     NoWorker(io::ErrorKind),
     /// The time given to the wait ran out. Task and handle are as they were.
@@ -89,6 +91,7 @@ impl fmt::Debug for TaskError {
             Self::Cancelled => f.write_str("Cancelled"),
             Self::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
             Self::Refused => f.write_str("Refused"),
+            Self::QueueFull => f.write_str("QueueFull"),
             Self::NoWorker(kind) => f.debug_tuple("NoWorker").field(kind).finish(),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::WouldDeadlock => f.write_str("WouldDeadlock"),
@@ -105,6 +108,9 @@ impl fmt::Display for TaskError {
             Self::Cancelled => f.write_str("the task was cancelled before it started"),
             Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
             Self::Refused => f.write_str("the pool is shut down: submit before `shutdown`, or keep the pool alive"),
+            Self::QueueFull => f.write_str(
+                "the pool's queue is full: submit again later, raise `queue_capacity`, or say by `when_full` what is to be done",
+            ),
             Self::NoWorker(kind) => {
                 write!(f, "no worker thread could be started ({kind}): lower `max_workers` or raise the limit")
             }

@@ -21,7 +21,7 @@ pub(crate) struct Header {
 #[derive(Debug)]
 pub(super) struct VTable {
     pub(super) run: unsafe fn(NonNull<Header>, &Tally) -> Ran,
-    pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> bool,
+    pub(super) discard: unsafe fn(NonNull<Header>, TaskError) -> Discarded,
     /// The name of the closure's type.
     pub(super) name: fn() -> &'static str,
     /// What the task needs before it may run.
@@ -67,6 +67,20 @@ pub(crate) enum Ran {
     Claimed,
     /// It had been cancelled.
     Cancelled,
+}
+
+/// What became of a task that was to end unrun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Discarded {
+    /// It has been ended by this.
+    Now,
+    /// Somebody claimed it before, to run it.
+    Claimed,
+    /// It was cancelled before.
+    Cancelled,
+    /// It has not ended: who waits for it will run it.
+    GivenBack,
 }
 
 /// A ready task, owned: what a [`RunQueue`](crate::run_queue::RunQueue) stores and gives back.
@@ -141,8 +155,8 @@ impl Task {
         unsafe { run(header, tally) }
     }
 
-    /// Ends the task without running it; false if it had ended, or somebody runs it.
-    pub(crate) fn discard(self, why: TaskError) -> bool {
+    /// Ends the task without running it, unless somebody was faster.
+    pub(crate) fn discard(self, why: TaskError) -> Discarded {
         let header = ManuallyDrop::new(self).0;
         // SAFETY: the executor's reference keeps the header alive.
         let discard = unsafe { header.as_ref() }.vtable.discard;

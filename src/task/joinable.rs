@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use super::error::{PanicPayload, TaskError};
-use super::header::{Header, JoinVTable, Ran, Task, VTable};
+use super::header::{Discarded, Header, JoinVTable, Ran, Task, VTable};
 use super::join_ref::JoinRef;
 use super::memory;
 use super::needs::Needs;
@@ -167,7 +167,7 @@ where
 
     /// # Safety
     /// As for `run`.
-    pub(super) unsafe fn discard(header: NonNull<Header>, why: TaskError) -> bool {
+    pub(super) unsafe fn discard(header: NonNull<Header>, why: TaskError) -> Discarded {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         if this.state().claim_to_cancel() {
@@ -178,11 +178,12 @@ where
             let _no_panic = unsafe { Self::publish(header, true) };
             // SAFETY: as in `run`.
             unsafe { epilogue.tell() };
-            true
+            Discarded::Now
         } else {
+            let cancelled = this.state().load().is_cancelled();
             // SAFETY: the executor's reference is the caller's to give up.
             unsafe { Self::release_executor(header) };
-            false
+            if cancelled { Discarded::Cancelled } else { Discarded::Claimed }
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) use error::end_as_poisoned;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
 pub(crate) use group::Group;
 pub use header::Task;
-pub(crate) use header::{Identity, Ran};
+pub(crate) use header::{Discarded, Identity, Ran};
 pub(crate) use join_ref::JoinRef;
 pub(crate) use joinable::{delayed, drop_quietly, held_back, joinable, joinable_in, needing, quietly, refused};
 pub(crate) use latch::{Countdown, Latch};

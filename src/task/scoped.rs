@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 use std::thread::Result as Caught;
 
 use super::error::TaskError;
-use super::header::{Header, Ran, Task, VTable};
+use super::header::{Discarded, Header, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 use super::latch::{Countdown, Latch};
 use super::needs::{Needs, TaskRef};
@@ -175,12 +175,12 @@ impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
     ///
     /// # Safety
     /// As for `run`.
-    unsafe fn give_back(header: NonNull<Header>, _why: TaskError) -> bool {
+    unsafe fn give_back(header: NonNull<Header>, _why: TaskError) -> Discarded {
         // SAFETY: the caller's promise.
         let this = unsafe { header.cast::<Self>().as_ref() };
         // SAFETY: set once, as the task is given back once.
         unsafe { Latch::set(NonNull::from(this.latch())) };
-        false
+        Discarded::GivenBack
     }
 
     /// # Safety

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test program uses every helper")]
 
 pub(crate) mod bulk;
+pub(crate) mod capacity;
 pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;
@@ -63,8 +64,7 @@ impl Occupied {
                 started.send(()).unwrap();
                 let _closed = gate.recv();
             }));
-        }
-        for _ in 0..tasks {
+            // One after another, so that a small queue is enough.
             starts.recv().unwrap();
         }
         Self { _open: open, handles }

@@ -26,7 +26,7 @@ pub(crate) fn drains_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
 
 pub(crate) fn refuses_afterwards<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.shutdown();
-    assert_eq!(pool.spawn(|| ()), Err(Refused));
+    assert_eq!(pool.spawn(|| ()), Err(Refused::Shutdown));
     assert!(matches!(pool.submit(|| ()).result(), Err(TaskError::Refused)));
 }
 
@@ -34,7 +34,8 @@ pub(crate) fn try_submit_hands_the_closure_back<P: LockPolicy>(pool: &ThreadPool
     assert_eq!(pool.try_submit(|| 1).unwrap().result().unwrap(), 1);
     pool.shutdown();
     let rejected = pool.try_submit(|| 9).unwrap_err();
-    assert_eq!((rejected.0)(), 9);
+    assert_eq!(rejected.why, Refused::Shutdown);
+    assert_eq!((rejected.closure)(), 9);
 }
 
 pub(crate) fn now_cancels_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
@@ -67,7 +68,7 @@ pub(crate) fn from_a_task_does_not_hang<P: LockPolicy>(pool: &ThreadPool<P>) {
         inner.shutdown();
         inner.spawn(|| ())
     });
-    assert_eq!(refused.result().unwrap(), Err(Refused));
+    assert_eq!(refused.result().unwrap(), Err(Refused::Shutdown));
     pool.shutdown();
 }
 

@@ -1,5 +1,6 @@
 //! Models of the runtime. `cargo xtask models` runs each in its own process.
 
+mod capacity;
 mod keys;
 mod pool;
 mod sleepers;
