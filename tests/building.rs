@@ -34,6 +34,7 @@ fn an_absurd_stack_fails_prestart() {
     assert!(matches!(error, BuildError::Thread(_)), "{error}");
 }
 
+// Contract: 96.
 #[test]
 fn with_no_worker_at_all_the_handle_says_why() {
     let pool = ThreadPool::builder().max_workers(2).stack_size(1 << 60).build().unwrap();
@@ -43,6 +44,7 @@ fn with_no_worker_at_all_the_handle_says_why() {
     pool.shutdown();
 }
 
+// Contract: 84.
 #[test]
 fn prestart_starts_all() {
     let pool = ThreadPool::builder().max_workers(3).prestart(true).build().unwrap();

@@ -64,7 +64,12 @@ stamp! {
         a_chain_a_thousand_deep_ends,
         a_panicking_task_leaves_the_worker_alive,
         panicking_drops_are_survived,
-        three_tasks_one_after_another_use_one_thread;
+        three_tasks_one_after_another_use_one_thread,
+        a_failure_that_looks_like_nothing_is_one,
+        what_nobody_takes_is_dropped,
+        one_closure_runs_as_often_as_it_is_accepted,
+        sixty_tasks_make_no_more_threads_than_workers,
+        a_pool_is_quiet_after_its_tasks;
     handles:
         cancel_before_start_drops_the_closure,
         cancel_of_a_running_task_changes_nothing,
@@ -82,7 +87,8 @@ stamp! {
         a_worker_waits_for_a_queued_task,
         tasks_in_blocking_overlap,
         context_blocking_lets_others_run,
-        two_tasks_waiting_for_each_other_get_an_error;
+        two_tasks_waiting_for_each_other_get_an_error,
+        tasks_that_block_on_one_lock_keep_no_worker;
     promises:
         a_worker_waits_for_what_another_task_promised,
         a_worker_waits_for_what_a_thread_promised,
@@ -214,7 +220,48 @@ stamp! {
         what_nobody_waits_for_keeps_the_order_too,
         keys_and_values_are_taken_in_one_step,
         a_task_alone_meets_no_other,
-        a_task_alone_keeps_its_place;
+        a_task_alone_keeps_its_place,
+        a_hundred_thousand_tasks_never_overlap,
+        keys_in_opposite_orders_make_progress,
+        philosophers_with_keys_for_forks_all_eat,
+        a_reader_of_a_key_does_not_overtake_a_waiting_writer,
+        readers_and_writers_of_a_key_never_meet,
+        who_waits_for_a_key_delays_nobody_who_needs_another,
+        nobody_starts_early_for_a_cancelled_task,
+        a_task_with_a_key_waits_for_its_child;
+    states:
+        each_state_has_its_answers,
+        each_state_answers_a_wait_of_no_time,
+        debug_says_the_state,
+        all_threads_see_one_end,
+        a_waiter_with_a_timeout_gets_the_value,
+        whoever_waits_hears_of_a_cancel,
+        a_cancelled_task_never_runs,
+        a_task_that_its_waiter_ran_is_not_run_again,
+        a_task_that_was_asked_to_stop_is_not_done_before_it_ends,
+        a_task_that_ignores_the_request_gives_its_result,
+        of_two_cancelled_tasks_the_running_one_ends_as_ever,
+        a_timeout_takes_its_time;
+    callbacks:
+        one_added_before_the_end_sees_it,
+        one_added_after_the_end_is_called_at_once,
+        those_added_while_the_task_ends_keep_the_order,
+        a_panic_in_one_leaves_the_worker_alive;
+    ending:
+        now_ends_the_queued_and_leaves_the_running,
+        without_a_wait_accepted_tasks_run_and_threads_end,
+        now_without_a_wait_right_after_a_submit,
+        after_a_submit_and_a_quick_cancel,
+        a_drop_waits_for_all_and_joins_the_threads,
+        awaiting_the_end_takes_its_time_and_says_whether_it_came;
+    settings:
+        no_workers_are_an_error_and_start_no_thread,
+        the_default_size_is_that_of_the_machine,
+        threads_have_the_prefix_and_their_index,
+        each_thread_is_set_up_before_its_first_task,
+        a_pool_whose_threads_cant_start_can_be_shut_down,
+        a_fresh_pool_has_nothing,
+        counters_follow_the_events_and_are_never_ahead;
     timers:
         a_task_runs_after_its_delay_at_least,
         tasks_run_in_the_order_of_their_times,

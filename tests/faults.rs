@@ -47,6 +47,7 @@ fn the_first_thread_does_all<P: LockPolicy>() {
     pool.shutdown();
 }
 
+// Contract: 14, 96.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_thread_that_cant_start_is_counted_and_the_first_carries_on() {
@@ -58,6 +59,7 @@ fn a_second_thread_that_cant_start_is_counted_and_the_first_carries_on() {
     the_first_thread_does_all::<LockFree>();
 }
 
+// Contract: 84.
 #[cfg(target_os = "linux")]
 #[test]
 fn prestart_that_fails_half_way_leaves_no_thread_behind() {
@@ -111,6 +113,7 @@ fn in_odd_places<P: LockPolicy>() {
     assert!(from_panic_handler.is_terminated());
 }
 
+// Contract: 81.
 #[test]
 fn shutdown_from_a_callback_and_from_the_panic_handler() {
     in_odd_places::<GlobalLock>();
@@ -147,6 +150,7 @@ fn in_thread_hooks<P: LockPolicy>() {
     *slot.lock().unwrap() = None;
 }
 
+// Contract: 81.
 #[test]
 fn thread_hooks_may_wait_for_tasks_and_shut_the_pool_down() {
     in_thread_hooks::<GlobalLock>();

@@ -1,17 +1,21 @@
 //! What `GlobalLock` promises beyond the common contract. Contract 116–121.
 
+mod suite;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockgrain::{Builder, GlobalLock, TaskError, ThreadPool, WaitError, WhenFull, blocking};
+use suite::within_a_minute;
 
 fn pool(workers: usize) -> ThreadPool<GlobalLock> {
     Builder::new().max_workers(workers).switch_interval(Duration::from_millis(1)).build().unwrap()
 }
 
+// Contract: 116.
 #[test]
 fn no_two_bodies_overlap_outside_blocking() {
     let pool = pool(4);
@@ -145,6 +149,7 @@ fn a_returner_goes_before_queued_tasks() {
     assert_eq!(*order.lock().unwrap(), ["returner", "queued"]);
 }
 
+// Contract: 119.
 #[test]
 fn a_panic_in_a_body_or_in_blocking_leaves_the_lock_usable() {
     let pool = pool(2);
@@ -278,6 +283,7 @@ fn pools_with_one_lock() -> [ThreadPool<GlobalLock>; 2] {
     [first, second]
 }
 
+// Contract: 116.
 #[test]
 fn tasks_of_pools_with_one_lock_never_overlap() {
     let pools = pools_with_one_lock();
@@ -433,4 +439,108 @@ fn a_caller_has_the_lock_while_it_runs_a_task() {
     tasks.into_iter().for_each(|task| task.result().unwrap());
     outside.join().unwrap();
     assert!(pool.metrics().rejected > 0);
+}
+
+// Contract: 117.
+#[test]
+fn two_tasks_overlap_in_blocking_and_nowhere_else() {
+    within_a_minute(|| {
+        const NAP: Duration = Duration::from_millis(20);
+        let pool = pool(2);
+        // They meet only if both have let go of the lock.
+        let both = Arc::new(Barrier::new(2));
+        let with_context = [(); 2].map(|()| {
+            let both = both.clone();
+            pool.submit_with(move |cx| cx.blocking(|| both.wait()).is_leader())
+        });
+        let leads = |handle: lockgrain::TaskHandle<bool>| handle.result().unwrap();
+        assert_eq!(with_context.map(leads).into_iter().filter(|leads| *leads).count(), 1);
+        let plain = [(); 2].map(|()| {
+            let both = both.clone();
+            pool.submit(move || blocking(|| both.wait()).is_leader())
+        });
+        assert_eq!(plain.map(leads).into_iter().filter(|leads| *leads).count(), 1);
+        // Without it one sleeps after the other.
+        let start = Instant::now();
+        let sleepers = [(); 2].map(|()| pool.submit(|| thread::sleep(NAP)));
+        sleepers.into_iter().for_each(|handle| handle.result().unwrap());
+        assert!(start.elapsed() >= 2 * NAP);
+    });
+}
+
+// Contract: 118.
+#[test]
+fn the_checkpoint_after_the_switch_interval_lets_in_who_stands_in_line() {
+    within_a_minute(|| {
+        const INTERVAL: Duration = Duration::from_millis(5);
+        let pool = Builder::<GlobalLock>::new().max_workers(2).switch_interval(INTERVAL).build().unwrap();
+        let (started, starts) = mpsc::channel();
+        let had_it = Arc::new(AtomicBool::new(false));
+        let (seen, lock) = (had_it.clone(), pool.clone());
+        let busy = pool.submit_with(move |cx| {
+            started.send(()).unwrap();
+            // Somebody stands in line once it is counted.
+            while lock.metrics().lock_waits == 0 {
+                thread::yield_now();
+            }
+            // The first that sees it starts the clock.
+            cx.checkpoint().unwrap();
+            assert!(!seen.load(SeqCst), "nobody has the lock beside this task");
+            thread::sleep(INTERVAL);
+            assert!(!seen.load(SeqCst), "it is let go of at a checkpoint only");
+            cx.checkpoint().unwrap();
+            seen.load(SeqCst)
+        });
+        starts.recv().unwrap();
+        pool.lock(|_cx| had_it.store(true, SeqCst));
+        assert!(busy.result().unwrap(), "who waited goes before the task goes on");
+    });
+}
+
+// Contract: 120.
+#[test]
+fn a_wait_in_a_task_lets_go_of_the_lock() {
+    within_a_minute(|| {
+        let pool = pool(2);
+        let (open, gate) = mpsc::channel::<()>();
+        let (started, starts) = mpsc::channel();
+        let third = Arc::new(pool.submit(move || blocking(|| gate.recv()).is_ok()));
+        let waiting = [(); 2].map(|()| {
+            let (third, started) = (third.clone(), started.clone());
+            pool.submit(move || {
+                started.send(()).unwrap();
+                third.wait()
+            })
+        });
+        // The second can start, and another run, only if those that wait have let go.
+        starts.iter().take(2).for_each(drop);
+        assert_eq!(pool.submit(|| 4).result().unwrap(), 4);
+        assert!(waiting.iter().all(lockgrain::TaskHandle::is_running));
+        open.send(()).unwrap();
+        waiting.into_iter().for_each(|handle| assert_eq!(handle.result().unwrap(), Ok(())));
+        // The tasks that had it are gone, or about to be.
+        third.wait().unwrap();
+    });
+}
+
+// Contract: 121.
+#[test]
+fn a_task_whose_worker_stands_in_line_can_be_cancelled() {
+    within_a_minute(|| {
+        let pool = pool(2);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counter = runs.clone();
+        let cancelled = pool.lock(|_cx| {
+            let task = pool.submit(move || counter.fetch_add(1, SeqCst));
+            while pool.metrics().lock_waits == 0 {
+                thread::yield_now();
+            }
+            assert!(!task.is_running());
+            assert!(task.cancel());
+            task
+        });
+        assert!(matches!(cancelled.result(), Err(TaskError::Cancelled)));
+        pool.shutdown();
+        assert_eq!(runs.load(SeqCst), 0);
+    });
 }

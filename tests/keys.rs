@@ -29,6 +29,7 @@ fn growth<P: LockPolicy>() -> usize {
     resident().saturating_sub(before)
 }
 
+// Contract: 115.
 /// One test, as it measures the process.
 #[test]
 fn a_million_keys_in_sequence_leave_nothing() {

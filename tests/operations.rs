@@ -28,6 +28,7 @@ fn on<P: LockPolicy>(workers: usize, operations: &[Operation], end: End) {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Contract: 122.
     #[test]
     fn every_task_comes_to_the_end_that_the_ledger_says(
         workers in 1_usize..=4,

@@ -210,6 +210,11 @@ impl<T> Future for TaskHandle<T> {
 
 impl<T> fmt::Debug for TaskHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskHandle").field("state", &self.state()).finish()
+        let mut f = f.debug_struct("TaskHandle");
+        f.field("state", &self.state());
+        if let Some(error) = self.target().and_then(JoinRef::error) {
+            f.field("error", error);
+        }
+        f.finish()
     }
 }

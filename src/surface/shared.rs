@@ -152,7 +152,12 @@ impl<T> Drop for SharedHandle<T> {
 
 impl<T> fmt::Debug for SharedHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedHandle").field("state", &self.state()).finish()
+        let mut f = f.debug_struct("SharedHandle");
+        f.field("state", &self.state());
+        if let Some(error) = self.join.error() {
+            f.field("error", error);
+        }
+        f.finish()
     }
 }
 

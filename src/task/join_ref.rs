@@ -193,6 +193,14 @@ impl<T> JoinRef<T> {
     }
 }
 
+impl<T> JoinRef<T> {
+    /// The error that the task has ended with, if it has.
+    pub(crate) fn error(&self) -> Option<&TaskError> {
+        // SAFETY: it stays until the handle, which is borrowed, moves it; and of a value nothing is looked at.
+        self.look().and_then(|output| unsafe { output.as_ref() }.as_ref().err())
+    }
+}
+
 impl<T: Sync> JoinRef<T> {
     /// The output of an ended task, also for others who share this.
     pub(crate) fn peek(&self) -> Option<&Result<T, TaskError>> {

@@ -1,8 +1,5 @@
 //! A task to wait for, whatever the type of its result.
 
-use std::ptr::NonNull;
-
-use super::error::TaskError;
 use super::header::Identity;
 use super::join_ref::JoinRef;
 use super::state::{Snapshot, State};
@@ -57,10 +54,6 @@ impl<T> Target for JoinRef<T> {
     }
 
     fn has_failed(&self) -> bool {
-        let failed = |output: NonNull<Result<T, TaskError>>| {
-            // SAFETY: an ended task's output stays until its handle, which is borrowed, moves it; and of a value nothing is looked at.
-            unsafe { output.as_ref() }.as_ref().is_err_and(|error| !error.is_cancelled())
-        };
-        self.look().is_some_and(failed)
+        self.error().is_some_and(|error| !error.is_cancelled())
     }
 }

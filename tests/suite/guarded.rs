@@ -43,6 +43,7 @@ pub(super) fn distinct<const N: usize>(below: usize, next: &mut impl FnMut(usize
     }
 }
 
+// Contract: 103.
 pub(crate) fn transfers_on_pairs_and_triples_keep_the_sum<P: LockPolicy>(pool: &ThreadPool<P>) {
     let accounts: Vec<_> = (0..8).map(|_| pool.guarded(Account::new(100))).collect();
     thread::scope(|scope| {
@@ -75,6 +76,7 @@ pub(crate) fn transfers_on_pairs_and_triples_keep_the_sum<P: LockPolicy>(pool: &
     assert_eq!((metrics.panicked, metrics.queue_depth), (0, 0));
 }
 
+// Contract: 104.
 pub(crate) fn conflicting_tasks_run_in_the_order_of_their_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
     let log = pool.guarded(Vec::new());
     let other = pool.guarded(());
@@ -108,6 +110,7 @@ pub(crate) fn conflicting_tasks_run_in_the_order_of_their_submission<P: LockPoli
     }
 }
 
+// Contract: 105, 109.
 pub(crate) fn tasks_with_nothing_in_common_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
     if P::Gate::EXCLUSIVE || pool.max_workers() < 2 {
         return;
@@ -133,6 +136,7 @@ pub(crate) fn tasks_with_nothing_in_common_overlap<P: LockPolicy>(pool: &ThreadP
     met.into_iter().for_each(|handle| handle.result().unwrap());
 }
 
+// Contract: 107.
 pub(crate) fn philosophers_all_eat<P: LockPolicy>(pool: &ThreadPool<P>) {
     for count in [5, 100] {
         let forks: Vec<_> = (0..count).map(|_| pool.guarded(Account::new(0))).collect();
@@ -150,6 +154,7 @@ pub(crate) fn philosophers_all_eat<P: LockPolicy>(pool: &ThreadPool<P>) {
     }
 }
 
+// Contract: 108.
 pub(crate) fn a_value_named_twice_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
     let value = pool.guarded(1);
     let same = value.clone();
@@ -172,6 +177,7 @@ fn hold<P: LockPolicy>(pool: &ThreadPool<P>, value: &Guarded<u32, P>) -> (mpsc::
     (open, holder)
 }
 
+// Contract: 109.
 pub(crate) fn a_reader_behind_a_waiting_writer_does_not_overtake<P: LockPolicy>(pool: &ThreadPool<P>) {
     let value = pool.guarded(0);
     let (open, holder) = hold(pool, &value);
@@ -185,6 +191,7 @@ pub(crate) fn a_reader_behind_a_waiting_writer_does_not_overtake<P: LockPolicy>(
     holder.result().unwrap();
 }
 
+// Contract: 110.
 pub(crate) fn a_waiting_task_delays_nobody_who_wants_another_value<P: LockPolicy>(pool: &ThreadPool<P>) {
     if P::Gate::EXCLUSIVE {
         return;
@@ -199,6 +206,7 @@ pub(crate) fn a_waiting_task_delays_nobody_who_wants_another_value<P: LockPolicy
     holder.result().unwrap();
 }
 
+// Contract: 111.
 pub(crate) fn a_panic_gives_the_value_back<P: LockPolicy>(pool: &ThreadPool<P>) {
     let value = pool.guarded(3);
     let panics = pool.when(&value, |_| std::panic::resume_unwind(Box::new(())));
@@ -233,6 +241,7 @@ pub(crate) fn a_long_line_of_cancelled_tasks_does_not_fill_the_stack<P: LockPoli
     holder.result().unwrap();
 }
 
+// Contract: 114.
 pub(crate) fn waiting_for_a_task_behind_ones_own_value_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (value, second) = (pool.guarded(0), pool.guarded(0));
     // Directly, and through a task that stands in another line before it.
@@ -251,6 +260,7 @@ pub(crate) fn waiting_for_a_task_behind_ones_own_value_is_an_error<P: LockPolicy
     pool.when((&value, &second), |_| ()).result().unwrap();
 }
 
+// Contract: 113.
 pub(crate) fn a_task_with_a_value_waits_for_its_child<P: LockPolicy>(pool: &ThreadPool<P>) {
     let value = pool.guarded(0);
     let (inner, mine) = (pool.clone(), value.clone());
@@ -306,6 +316,7 @@ pub(crate) fn panicking_drops_of_values_are_survived<P: LockPolicy>(pool: &Threa
     assert_eq!(pool.submit(|| 2).result().unwrap(), 2);
 }
 
+// Contract: 109.
 pub(crate) fn readers_and_writers_never_meet<P: LockPolicy>(pool: &ThreadPool<P>) {
     let value = pool.guarded(Account::new(0));
     let reading = Arc::new(AtomicUsize::new(0));
@@ -329,6 +340,7 @@ pub(crate) fn readers_and_writers_never_meet<P: LockPolicy>(pool: &ThreadPool<P>
     assert_eq!(pool.metrics().panicked, 0);
 }
 
+// Contract: 111.
 pub(crate) fn a_panic_poisons_if_asked<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (value, other) = (pool.guarded(1).poisoning(), pool.guarded(2));
     let panics = |_: (&mut i32, &mut i32)| -> () { std::panic::resume_unwind(Box::new("a task's own")) };

@@ -14,6 +14,7 @@ use super::Occupied;
 
 const SHORT: Duration = Duration::from_millis(5);
 
+// Contract: 15, 90.
 pub(crate) fn cancel_before_start_drops_the_closure<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let owned = Arc::new(());
@@ -30,12 +31,14 @@ pub(crate) fn cancel_before_start_drops_the_closure<P: LockPolicy>(pool: &Thread
     assert_eq!(pool.metrics().cancelled, 1);
 }
 
+// Contract: 15, 90.
 pub(crate) fn cancel_of_a_running_task_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     assert!(!occupied.handles()[0].cancel());
     assert!(occupied.handles()[0].is_running());
 }
 
+// Contract: 15.
 pub(crate) fn cancel_of_a_finished_task_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
     let handle = pool.submit(|| 3);
     handle.wait().unwrap();
@@ -58,6 +61,7 @@ pub(crate) fn request_cancel_is_seen_at_the_checkpoint<P: LockPolicy>(pool: &Thr
     assert_eq!(handle.result().unwrap(), "stopped");
 }
 
+// Contract: 25, 26.
 pub(crate) fn a_timeout_leaves_the_handle_good<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (open, gate) = mpsc::channel();
     let mut handle = pool.submit(move || gate.recv().unwrap());
@@ -79,6 +83,7 @@ pub(crate) fn try_result_never_waits<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(handle.is_finished());
 }
 
+// Contract: 20.
 pub(crate) fn a_waiter_hears_of_a_cancel<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let handle = pool.submit(|| ());
@@ -87,9 +92,11 @@ pub(crate) fn a_waiter_hears_of_a_cancel<P: LockPolicy>(pool: &ThreadPool<P>) {
         assert!(handle.cancel());
         waiter.join().unwrap().unwrap();
     });
+    assert!(matches!(handle.result(), Err(TaskError::Cancelled)));
     drop(occupied);
 }
 
+// Contract: 35.
 pub(crate) fn callbacks_run_once_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let mut handle = pool.submit(|| 5);
@@ -109,6 +116,7 @@ pub(crate) fn callbacks_run_once_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(*seen.lock().unwrap(), [(0, 5), (1, 5), (2, 5), (3, 5)]);
 }
 
+// Contract: 34.
 pub(crate) fn a_panicking_callback_changes_nothing<P: LockPolicy>(pool: &ThreadPool<P>) {
     let occupied = Occupied::all(pool);
     let mut handle = pool.submit(|| 6);

@@ -29,6 +29,7 @@ fn until_empty<K: Hash + Eq + Send + Sync, P: LockPolicy>(keys: &Keyed<K, P>) {
     }
 }
 
+// Contract: 103.
 pub(crate) fn tasks_with_a_key_in_common_never_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
     let keys = pool.keyed::<usize>();
     let watches: [Watch; 8] = Default::default();
@@ -54,6 +55,7 @@ pub(crate) fn tasks_with_a_key_in_common_never_overlap<P: LockPolicy>(pool: &Thr
     until_empty(&keys);
 }
 
+// Contract: 104.
 pub(crate) fn tasks_with_a_key_in_common_run_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
     let keys = pool.keyed::<String>();
     let logs: [Arc<Mutex<Vec<usize>>>; 3] = Default::default();
@@ -85,6 +87,7 @@ impl Hash for Collides {
     }
 }
 
+// Contract: 105, 109.
 pub(crate) fn different_keys_are_never_in_each_others_way<P: LockPolicy>(pool: &ThreadPool<P>) {
     if P::Gate::EXCLUSIVE || pool.max_workers() < 2 {
         return;
@@ -113,6 +116,7 @@ pub(crate) fn different_keys_are_never_in_each_others_way<P: LockPolicy>(pool: &
     met.into_iter().for_each(|handle| handle.result().unwrap());
 }
 
+// Contract: 108.
 pub(crate) fn a_key_named_twice_is_taken_once<P: LockPolicy>(pool: &ThreadPool<P>) {
     let keys = pool.keyed();
     let (shared, exclusive) = (Access::Shared, Access::Exclusive);
@@ -156,6 +160,7 @@ pub(crate) fn a_cancelled_task_is_passed_over<P: LockPolicy>(pool: &ThreadPool<P
     until_empty(&keys);
 }
 
+// Contract: 111.
 pub(crate) fn a_panic_gives_the_key_back<P: LockPolicy>(pool: &ThreadPool<P>) {
     let keys = pool.keyed();
     let panics = keys.submit("key", || std::panic::resume_unwind(Box::new(())));
@@ -164,6 +169,7 @@ pub(crate) fn a_panic_gives_the_key_back<P: LockPolicy>(pool: &ThreadPool<P>) {
     until_empty(&keys);
 }
 
+// Contract: 114.
 pub(crate) fn waiting_for_ones_own_key_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
     let keys = pool.keyed();
     let inner = keys.clone();
@@ -176,6 +182,7 @@ pub(crate) fn waiting_for_ones_own_key_is_an_error<P: LockPolicy>(pool: &ThreadP
     assert_eq!(waited.result().unwrap(), (Err(WaitError::WouldDeadlock), other));
 }
 
+// Contract: 115.
 pub(crate) fn a_key_takes_memory_only_while_tasks_name_it<P: LockPolicy>(pool: &ThreadPool<P>) {
     /// Counts those there are.
     #[derive(PartialEq, Eq, Hash)]
@@ -246,6 +253,7 @@ pub(crate) fn panicking_keys_are_survived<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.submit(|| 3).result().unwrap(), 3);
 }
 
+// Contract: 103, 104.
 pub(crate) fn a_strand_runs_its_tasks_one_after_another<P: LockPolicy>(pool: &ThreadPool<P>) {
     let strand = pool.strand();
     let (watch, log) = (Watch::default(), Arc::new(Mutex::new(Vec::new())));
@@ -260,6 +268,7 @@ pub(crate) fn a_strand_runs_its_tasks_one_after_another<P: LockPolicy>(pool: &Th
     assert_eq!(*log.lock().unwrap(), (0..1_000).collect::<Vec<_>>());
 }
 
+// Contract: 104, 111.
 pub(crate) fn what_nobody_waits_for_keeps_the_order_too<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (keys, strand, value) = (pool.keyed::<&str>(), pool.strand(), pool.guarded(Vec::new()));
     let logs: [Arc<Mutex<Vec<usize>>>; 2] = Default::default();
@@ -385,4 +394,181 @@ pub(crate) fn a_task_alone_keeps_its_place<P: LockPolicy>(pool: &ThreadPool<P>) 
     let plain = if P::Gate::EXCLUSIVE { Err(WaitError::WouldDeadlock) } else { Ok(()) };
     assert_eq!(waits.result().unwrap(), (Err(WaitError::WouldDeadlock), plain));
     until_empty(&keys);
+}
+
+// Contract: 103.
+pub(crate) fn a_hundred_thousand_tasks_never_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
+    const KEYS: usize = 8;
+    let keys = pool.keyed::<usize>();
+    // Taken and given back by whoever has the key.
+    let taken: Arc<[AtomicBool; KEYS]> = Arc::default();
+    let overlaps = Arc::new(AtomicUsize::new(0));
+    let mut next = numbers(7);
+    for n in 0..100_000 {
+        let (taken, overlaps) = (taken.clone(), overlaps.clone());
+        let [a, b] = distinct(KEYS, &mut next);
+        let run = move |mine: &[usize]| {
+            let before = mine.iter().filter(|&&key| taken[key].swap(true, SeqCst)).count();
+            overlaps.fetch_add(before, SeqCst);
+            mine.iter().for_each(|&key| taken[key].store(false, SeqCst));
+        };
+        if n % 2 == 0 {
+            keys.spawn(a, move || run(&[a])).unwrap();
+        } else {
+            drop(keys.submit_all([(a, Access::Exclusive), (b, Access::Exclusive)], move || run(&[a, b])));
+        }
+    }
+    pool.shutdown();
+    assert_eq!((overlaps.load(SeqCst), pool.metrics().finished), (0, 100_000));
+}
+
+// Contract: 106.
+pub(crate) fn keys_in_opposite_orders_make_progress<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed::<&str>();
+    let runs = Arc::new(AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for names in [["a", "b"], ["b", "a"]] {
+            let (keys, runs) = (&keys, &runs);
+            scope.spawn(move || {
+                for _ in 0..3_000 {
+                    let runs = runs.clone();
+                    drop(keys.submit_all(names.map(|name| (name, Access::Exclusive)), move || {
+                        runs.fetch_add(1, SeqCst);
+                    }));
+                }
+            });
+        }
+    });
+    keys.submit_all([("a", Access::Exclusive), ("b", Access::Exclusive)], || ()).result().unwrap();
+    assert_eq!(runs.load(SeqCst), 6_000);
+}
+
+// Contract: 107.
+pub(crate) fn philosophers_with_keys_for_forks_all_eat<P: LockPolicy>(pool: &ThreadPool<P>) {
+    for count in [2, 5, 50] {
+        let forks = pool.keyed::<usize>();
+        let watches: Vec<_> = (0..count).map(|_| Watch::default()).collect();
+        let meals: Vec<_> = (0..2 * count)
+            .map(|n| {
+                let pair = [n % count, (n + 1) % count];
+                let mine = pair.map(|fork| watches[fork].clone());
+                forks.submit_all(pair.map(|fork| (fork, Access::Exclusive)), move || {
+                    mine.iter().for_each(Watch::enter);
+                })
+            })
+            .collect();
+        meals.into_iter().for_each(|meal| meal.result().unwrap());
+        assert!(watches.iter().all(|watch| watch.0.1.load(SeqCst) == 4), "each fork is used by two, twice");
+    }
+}
+
+// Contract: 109.
+pub(crate) fn a_reader_of_a_key_does_not_overtake_a_waiting_writer<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (open, holder) = hold(&keys, 1);
+    let line: Vec<_> = [("read", Access::Shared), ("write", Access::Exclusive), ("read later", Access::Shared)]
+        .into_iter()
+        .map(|(name, access)| {
+            let log = log.clone();
+            keys.submit_all([(1, access)], move || log.lock().unwrap().push(name))
+        })
+        .collect();
+    open.send(()).unwrap();
+    holder.result().unwrap();
+    line.into_iter().for_each(|handle| handle.result().unwrap());
+    assert_eq!(*log.lock().unwrap(), ["read", "write", "read later"]);
+}
+
+// Contract: 109.
+pub(crate) fn readers_and_writers_of_a_key_never_meet<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let (readers, watch) = (Arc::new(AtomicUsize::new(0)), Watch::default());
+    for n in 0..2_000 {
+        let (readers, watch) = (readers.clone(), watch.clone());
+        if n % 5 == 0 {
+            drop(keys.submit("key", move || {
+                assert_eq!(readers.load(SeqCst), 0, "a reader is here");
+                watch.enter();
+                assert_eq!(readers.load(SeqCst), 0, "a reader came");
+            }));
+        } else {
+            drop(keys.submit_shared("key", move || {
+                readers.fetch_add(1, SeqCst);
+                assert!(!watch.0.0.load(SeqCst), "a writer is here");
+                thread::yield_now();
+                readers.fetch_sub(1, SeqCst);
+            }));
+        }
+    }
+    pool.shutdown();
+    assert_eq!((watch.0.1.load(SeqCst), pool.metrics().panicked), (400, 0));
+}
+
+// Contract: 110.
+pub(crate) fn who_waits_for_a_key_delays_nobody_who_needs_another<P: LockPolicy>(pool: &ThreadPool<P>) {
+    if P::Gate::EXCLUSIVE {
+        return;
+    }
+    let keys = pool.keyed();
+    let (open, holder) = hold(&keys, 1);
+    let waiting: Vec<_> = (0..10).map(|_| keys.submit(1, || ())).collect();
+    assert_eq!(keys.submit(2, || 2).result().unwrap(), 2);
+    assert!(waiting.iter().all(|handle| handle.state() == TaskState::Queued));
+    open.send(()).unwrap();
+    holder.result().unwrap();
+    waiting.into_iter().for_each(|handle| handle.result().unwrap());
+}
+
+// Contract: 112.
+pub(crate) fn nobody_starts_early_for_a_cancelled_task<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed();
+    let held = Arc::new(AtomicBool::new(true));
+    let ends = held.clone();
+    let (open, gate) = mpsc::channel::<()>();
+    let (started, starts) = mpsc::channel();
+    let holder = keys.submit(1, move || {
+        started.send(()).unwrap();
+        let _closed = lockgrain::blocking(|| gate.recv());
+        ends.store(false, SeqCst);
+    });
+    starts.recv().unwrap();
+    let middle = keys.submit(1, || ());
+    let successor = keys.submit(1, move || held.load(SeqCst));
+    assert!(middle.cancel());
+    if !P::Gate::EXCLUSIVE {
+        // Whoever could start early has had its chance by then.
+        (0..10).for_each(|_| keys.submit(2, || ()).result().unwrap());
+    }
+    assert_eq!(successor.state(), TaskState::Queued);
+    open.send(()).unwrap();
+    assert!(!successor.result().unwrap(), "it ran while another had the key");
+    holder.result().unwrap();
+    assert!(matches!(middle.result(), Err(TaskError::Cancelled)));
+}
+
+// Contract: 113.
+pub(crate) fn a_task_with_a_key_waits_for_its_child<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let keys = pool.keyed::<u32>();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (parents, childs, nexts) = (log.clone(), log.clone(), log.clone());
+    let (inner, others) = (keys.clone(), pool.clone());
+    let parent = keys.submit(1, move || {
+        let next = inner.submit(1, move || nexts.lock().unwrap().push("next"));
+        let child = others.submit(move || childs.lock().unwrap().push("child"));
+        let waited = child.wait();
+        parents.lock().unwrap().push("parent");
+        (waited, next, child)
+    });
+    let (waited, next, child) = parent.result().unwrap();
+    next.result().unwrap();
+    child.result().unwrap();
+    if P::Gate::EXCLUSIVE {
+        // It has the lock, which the child needs.
+        assert_eq!(waited, Err(WaitError::WouldDeadlock));
+        assert_eq!(log.lock().unwrap()[0], "parent");
+    } else {
+        assert_eq!(waited, Ok(()));
+        assert_eq!(*log.lock().unwrap(), ["child", "parent", "next"]);
+    }
 }

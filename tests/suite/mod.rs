@@ -17,6 +17,11 @@ pub(crate) mod then;
 pub(crate) mod timers;
 pub(crate) mod waiting;
 
+pub(crate) mod callbacks;
+pub(crate) mod ending;
+pub(crate) mod settings;
+pub(crate) mod states;
+
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -72,6 +77,15 @@ impl Occupied {
 
     pub(crate) fn handles(&self) -> &[TaskHandle<()>] {
         &self.handles
+    }
+
+    pub(crate) fn handles_mut(&mut self) -> &mut [TaskHandle<()>] {
+        &mut self.handles
+    }
+
+    /// Lets them end; their handles.
+    pub(crate) fn release(self) -> Vec<TaskHandle<()>> {
+        self.handles
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn a_second_result_is_handed_back<P: LockPolicy>(_pool: &ThreadPool<P
     assert_eq!(handle.result().unwrap(), "first");
 }
 
-// Contract: 18, 21.
+// Contract: 21.
 pub(crate) fn an_error_is_an_end_like_any_other<P: LockPolicy>(_pool: &ThreadPool<P>) {
     let (promise, mut handle) = promise::<u32>();
     promise.set_error(TaskError::Refused).unwrap();

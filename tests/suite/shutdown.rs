@@ -9,6 +9,7 @@ use lockgrain::{LockPolicy, Refused, TaskError, ThreadPool};
 
 use super::{Occupied, pool as another};
 
+// Contract: 69.
 pub(crate) fn drains_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     let runs = Arc::new(AtomicUsize::new(0));
     for _ in 0..50 {
@@ -24,12 +25,14 @@ pub(crate) fn drains_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.metrics().threads, 0);
 }
 
+// Contract: 68.
 pub(crate) fn refuses_afterwards<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.shutdown();
     assert_eq!(pool.spawn(|| ()), Err(Refused::Shutdown));
     assert!(matches!(pool.submit(|| ()).result(), Err(TaskError::Refused)));
 }
 
+// Contract: 68.
 pub(crate) fn try_submit_hands_the_closure_back<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.try_submit(|| 1).unwrap().result().unwrap(), 1);
     pool.shutdown();
@@ -62,6 +65,7 @@ pub(crate) fn with_a_timeout_says_whether_it_stopped<P: LockPolicy>(pool: &Threa
     assert_eq!(queued.result().unwrap(), 1);
 }
 
+// Contract: 81.
 pub(crate) fn from_a_task_does_not_hang<P: LockPolicy>(pool: &ThreadPool<P>) {
     let inner = pool.clone();
     let refused = pool.submit(move || {
@@ -72,6 +76,7 @@ pub(crate) fn from_a_task_does_not_hang<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.shutdown();
 }
 
+// Contract: 81.
 pub(crate) fn by_dropping_the_last_handle_in_a_task<P: LockPolicy>(pool: &ThreadPool<P>) {
     let other = another::<P>(pool.max_workers());
     let (go, gate) = mpsc::channel::<()>();
@@ -87,6 +92,7 @@ pub(crate) fn by_dropping_the_last_handle_in_a_task<P: LockPolicy>(pool: &Thread
     assert_eq!(handle.result().unwrap().result().unwrap(), 1);
 }
 
+// Contract: 77.
 pub(crate) fn races_with_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
     for round in 0..50 {
         let racing = another::<P>(pool.max_workers());
@@ -106,6 +112,7 @@ pub(crate) fn races_with_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
     }
 }
 
+// Contract: 76.
 pub(crate) fn twice_is_fine<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.spawn(|| ()).unwrap();
     thread::scope(|scope| {

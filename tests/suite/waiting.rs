@@ -1,8 +1,9 @@
 //! Waiting and blocking inside workers. Contract 100, 113, 117, 120.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
+use lockgrain::gate::Gate;
 use lockgrain::{LockPolicy, TaskHandle, ThreadPool, WaitError, blocking};
 
 pub(crate) fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<P>) {
@@ -16,6 +17,7 @@ pub(crate) fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<
     assert_eq!(outer.result().unwrap(), 5);
 }
 
+// Contract: 117.
 pub(crate) fn tasks_in_blocking_overlap<P: LockPolicy>(pool: &ThreadPool<P>) {
     // Each of 8 waits for the next: only if all are in `blocking` at once can they end.
     let (first, mut previous) = mpsc::channel::<u32>();
@@ -58,4 +60,38 @@ pub(crate) fn two_tasks_waiting_for_each_other_get_an_error<P: LockPolicy>(pool:
     to_b.send(a).unwrap();
     let results = [outcomes.recv().unwrap(), outcomes.recv().unwrap()];
     assert!(results.contains(&Err(WaitError::WouldDeadlock)), "{results:?}");
+}
+
+// Contract: 100.
+pub(crate) fn tasks_that_block_on_one_lock_keep_no_worker<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    let (blocks, blocked) = mpsc::channel();
+    let waiting: Vec<_> = (0..8)
+        .map(|_| {
+            let (lock, blocks) = (lock.clone(), blocks.clone());
+            pool.submit(move || {
+                blocking(|| {
+                    blocks.send(()).unwrap();
+                    drop(lock.lock().unwrap());
+                });
+            })
+        })
+        .collect();
+    blocked.iter().take(8).for_each(drop);
+    // As many tasks as ever run at once.
+    let at_once = if P::Gate::EXCLUSIVE { 1 } else { pool.max_workers() };
+    let meet = Arc::new(Barrier::new(at_once));
+    let others: Vec<_> = (0..at_once)
+        .map(|_| {
+            let meet = meet.clone();
+            pool.submit(move || {
+                meet.wait();
+            })
+        })
+        .collect();
+    others.into_iter().for_each(|handle| handle.result().unwrap());
+    assert!(waiting.iter().all(TaskHandle::is_running));
+    drop(held);
+    waiting.into_iter().for_each(|handle| handle.result().unwrap());
 }

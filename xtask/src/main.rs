@@ -1,5 +1,6 @@
 //! The project's checks, a command each: `cargo xtask test` does everything that CI does.
 
+mod contract;
 mod example;
 mod models;
 mod python;
@@ -22,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Everything that CI does.
     Test,
+    /// The contract's cases, and the tests that show them.
+    Contract,
     /// The example `checksum` under each policy, against `sha256sum -c`.
     Example,
     /// The loom models, each in its own process.
@@ -47,6 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     let steps = match Arguments::parse().command {
         Command::Test => step::all(),
+        Command::Contract => vec![step::contract()],
         Command::Example => vec![step::example()],
         Command::Models { selection, preemptions } => vec![step::models(selection, preemptions)],
         Command::Shuttle { selection, schedules } => vec![step::shuttle(selection, schedules)],

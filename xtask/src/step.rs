@@ -26,6 +26,10 @@ fn cargo(name: &'static str, arguments: &'static str, environment: &'static [(&s
     Step { name, run: Box::new(run) }
 }
 
+pub(crate) fn contract() -> Step {
+    Step { name: "contract", run: Box::new(crate::contract::check) }
+}
+
 pub(crate) fn example() -> Step {
     Step { name: "example", run: Box::new(crate::example::check) }
 }
@@ -50,6 +54,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("format", "fmt --all --check", &[]),
         cargo("clippy", "clippy --quiet --workspace --all-targets -- -D warnings", &[]),
         cargo("tests", "test --quiet --workspace", &[]),
+        contract(),
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
