@@ -212,6 +212,6 @@ pub(crate) fn debug_tells_a_shared_handles_state<P: LockPolicy>(_pool: &ThreadPo
     let handle = handle.shared();
     assert_eq!(format!("{handle:?}"), "SharedHandle { state: Queued }");
     drop(promise);
-    assert_eq!(format!("{handle:?}"), "SharedHandle { state: Finished }");
+    assert_eq!(format!("{handle:?}"), "SharedHandle { state: Finished, error: Abandoned }");
     assert!(matches!(handle.result(), Err(TaskError::Abandoned)));
 }
