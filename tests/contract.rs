@@ -156,6 +156,10 @@ stamp! {
         try_map_begins_nothing_after_an_error,
         map_is_used_inside_a_task,
         map_on_a_pool_that_is_shut_down_is_refused;
+    pause:
+        a_paused_pool_begins_nothing,
+        what_runs_goes_on_and_a_wait_runs_what_it_waits_for,
+        a_shutdown_resumes;
     scope:
         tasks_borrow_and_give_results,
         a_scope_ends_after_its_tasks,

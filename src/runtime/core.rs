@@ -11,6 +11,7 @@ use super::current::{self, Frame, Kind};
 use super::idle::{Exit, Idle, Notify};
 use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
+use super::pause::Pause;
 use super::timer::Timer;
 use super::wait::Waits;
 use super::when_full::WhenFull;
@@ -75,6 +76,7 @@ pub(crate) struct Core<P: LockPolicy> {
     capacity: Option<Arc<Capacity>>,
     /// Whether there is a `capacity`; small, so that it lies beside `id`, which a submission reads anyway.
     bounded: bool,
+    pub(super) pause: Pause,
     hooks: Hooks,
     pub(super) queue: P::Queue,
     pub(crate) lock: Arc<Lock<P::Gate>>,
@@ -116,6 +118,7 @@ impl<P: LockPolicy> Core<P> {
             id,
             bounded: config.bound.is_some(),
             capacity: config.bound.map(|(bound, when_full)| Capacity::new(bound, when_full)),
+            pause: Pause::new(),
             hooks,
             places,
             queue,
@@ -387,7 +390,10 @@ impl<P: LockPolicy> Core<P> {
     /// From now on tasks are refused; the queued ones are still run, and then the workers end. How many tasks of the timer that cancels.
     pub(crate) fn drain(self: &Arc<Self>) -> usize {
         let mut cancelled = 0;
-        if let Some(sleepers) = self.idle.drain() {
+        let sleepers = self.idle.drain();
+        // Afterwards, as it does not begin any more in a pool that drains.
+        self.pause.end();
+        if let Some(sleepers) = sleepers {
             for index in sleepers {
                 self.parkers[index].unpark();
             }
@@ -409,6 +415,19 @@ impl<P: LockPolicy> Core<P> {
         self.cancelling.store(true, Relaxed);
         let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
         timed + self.discard_all(|| TaskError::Cancelled) + self.waiting_for_values() as usize
+    }
+
+    /// From now on workers take no task from the queues, until `resume`.
+    pub(crate) fn pause(&self) {
+        self.pause.begin(|| self.is_draining());
+    }
+
+    pub(crate) fn resume(&self) {
+        self.pause.end();
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pause.is_on()
     }
 
     pub(super) fn is_cancelling(&self) -> bool {

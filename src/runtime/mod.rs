@@ -15,6 +15,7 @@ mod metrics;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod patience;
+mod pause;
 pub(crate) mod request;
 pub(crate) mod scope;
 pub(crate) mod timer;

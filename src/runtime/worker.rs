@@ -117,6 +117,11 @@ impl<P: LockPolicy> Worker<P> {
     fn run(&self, frame: &Frame) {
         let core = &*self.core;
         loop {
+            if core.pause.is_on() {
+                // It counts as active: nobody else could do more.
+                self.leave_gate();
+                core.pause.wait();
+            }
             if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
                 core.gate().enter(Entrant::Ordinary);
                 self.holds.set(true);

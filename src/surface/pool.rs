@@ -251,6 +251,32 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.core().is_terminated()
     }
 
+    /// Has the workers take no task from the queue until [`resume`](Self::resume); those that run go on. Tasks are submitted as ever, and a
+    /// task that waits for a queued one still runs it. A shutdown resumes the pool.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// pool.pause();
+    /// let handle = pool.submit(|| 1);
+    /// assert!(!handle.is_finished());
+    /// pool.resume();
+    /// assert_eq!(handle.result()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pause(&self) {
+        self.core().pause();
+    }
+
+    /// Ends a [pause](Self::pause).
+    pub fn resume(&self) {
+        self.core().resume();
+    }
+
+    /// Whether it is [paused](Self::pause).
+    pub fn is_paused(&self) -> bool {
+        self.core().is_paused()
+    }
+
     /// How many tasks can run at once, blocked ones not counted.
     pub fn max_workers(&self) -> usize {
         self.core().config.workers

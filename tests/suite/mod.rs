@@ -8,6 +8,7 @@ pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;
 pub(crate) mod keyed;
+pub(crate) mod pause;
 pub(crate) mod promises;
 pub(crate) mod scope;
 pub(crate) mod shared;

@@ -98,6 +98,20 @@ fn both_halves_of_a_join_are_run<P: LockPolicy>(pool: ThreadPool<P>, _tasks: usi
     pool.shutdown();
 }
 
+fn a_paused_pool_goes_on<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
+    pool.pause();
+    let handles: Vec<_> = (0..tasks).map(|n| pool.submit(move || n)).collect();
+    pool.resume();
+    for (n, handle) in handles.into_iter().enumerate() {
+        assert_eq!(handle.result().unwrap(), n);
+    }
+    let runs = Runs::new();
+    pool.pause();
+    pool.spawn(runs.one()).unwrap();
+    pool.shutdown();
+    assert_eq!(runs.count(), 1);
+}
+
 fn the_child_of_a_blocking_task_runs<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
     let inner = pool.clone();
     let children = move || (0..tasks).map(|n| inner.submit(move || n).result().unwrap()).sum::<usize>();
@@ -232,6 +246,7 @@ stamp! {
     a_task_takes_its_children_as_they_end: (one: 1, 0, 2, 1), (two: 2, 0, 1, 1);
     a_scope_ends_after_its_tasks: (one: 1, 0, 2, 1), (two: 2, 0, 1, 1);
     both_halves_of_a_join_are_run: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
+    a_paused_pool_goes_on: (one: 1, 0, 1, 1);
     the_child_of_a_blocking_task_runs: (one: 1, 1, 1, 1);
     shutdown_runs_what_is_queued: (one: 1, 0, 2, 2), (two: 2, 0, 2, 2), (three: 3, 0, 3, 1);
     shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 2), (two: 2, 0, 2, 1);
