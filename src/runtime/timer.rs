@@ -12,7 +12,7 @@ use super::Core;
 use super::current::{Frame, Kind};
 use crate::policy::LockPolicy;
 use crate::sync::{Arc, Condvar, Instant, MODEL, Mutex, MutexGuard, mutant, thread};
-use crate::task::{self, Discarded, JoinRef, Needs, Repeats, Task, TaskError, TaskRef};
+use crate::task::{self, Discarded, JoinRef, Needs, Repeats, Task, TaskError};
 
 /// A time too far to be told: some 30 years.
 const FAR: Duration = Duration::from_secs(1 << 30);
@@ -328,26 +328,18 @@ impl<P: LockPolicy> Needs for Delay<P> {
     fn pool(&self) -> u32 {
         self.core.id
     }
-    unsafe fn grant(&self, _task: TaskRef) {}
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
-    fn ran(&self) {}
     fn dropped(&self) {
         self.core.a_task_was_dropped();
     }
-    fn before_user_code(&self) {}
 }
 
 impl<P: LockPolicy> Needs for Series<P> {
     fn pool(&self) -> u32 {
         self.core.id
     }
-    unsafe fn grant(&self, _task: TaskRef) {}
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
-    fn ran(&self) {}
     fn dropped(&self) {
         self.core.a_task_was_dropped();
     }
-    fn before_user_code(&self) {}
 }
 
 impl<P: LockPolicy> Repeats for Series<P> {

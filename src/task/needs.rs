@@ -9,24 +9,29 @@ use super::header::{Header, Identity, Task};
 use super::joinable;
 use super::scoped::Epilogue;
 
-/// What a task needs, and whether it has it. It stays until the task's memory is freed, but lets go of what it owns when it is told that the
-/// closure is gone.
+/// What a task needs, and whether it has it: by itself, nothing. It stays until the task's memory is freed, but lets go of what it owns when it is
+/// told that the closure is gone.
 pub(crate) trait Needs: Send + Sync {
-    /// The number of the pool that is to run the task.
-    fn pool(&self) -> u32;
+    /// The number of the pool that is to run the task; 0 if it does not matter.
+    fn pool(&self) -> u32 {
+        0
+    }
     /// One more line has let the task in.
     ///
     /// # Safety
     /// `task` is the one that this is part of. The caller gives up a ticket of it.
-    unsafe fn grant(&self, task: TaskRef);
+    unsafe fn grant(&self, _task: TaskRef) {}
     /// Visits the tasks that can't start before `task`, which this is part of, has ended.
-    fn behind(&self, task: TaskRef, visit: &mut dyn FnMut(TaskRef));
+    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
     /// The closure has run. Nobody can see the result yet.
-    fn ran(&self);
+    #[inline]
+    fn ran(&self) {}
     /// The closure has been dropped unrun.
-    fn dropped(&self);
+    #[inline]
+    fn dropped(&self) {}
     /// Code of the user's is about to be called, before the one that runs the task goes on.
-    fn before_user_code(&self);
+    #[inline]
+    fn before_user_code(&self) {}
     /// Tells scopes apart; null if the task is of none.
     fn scope(&self) -> *const () {
         ptr::null()
@@ -38,20 +43,8 @@ pub(crate) trait Needs: Send + Sync {
     }
 }
 
-/// Nothing; in any pool.
-impl Needs for () {
-    fn pool(&self) -> u32 {
-        0
-    }
-    unsafe fn grant(&self, _task: TaskRef) {}
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
-    #[inline]
-    fn ran(&self) {}
-    #[inline]
-    fn dropped(&self) {}
-    #[inline]
-    fn before_user_code(&self) {}
-}
+/// Nothing.
+impl Needs for () {}
 
 /// Tells tasks apart that stand in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use super::error::TaskError;
 use super::header::{Discarded, Header, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 use super::latch::{Countdown, Latch};
-use super::needs::{Needs, TaskRef};
+use super::needs::Needs;
 use super::tally::Tally;
 use crate::sync::UnsafeCell;
 
@@ -49,15 +49,6 @@ impl Scoped {
 }
 
 impl Needs for Scoped {
-    fn pool(&self) -> u32 {
-        0
-    }
-    unsafe fn grant(&self, _task: TaskRef) {}
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
-    fn ran(&self) {}
-    fn dropped(&self) {}
-    fn before_user_code(&self) {}
-
     fn scope(&self) -> *const () {
         self.0.as_ptr().cast_const().cast()
     }
@@ -87,15 +78,6 @@ struct Alone {
 }
 
 impl Needs for Alone {
-    fn pool(&self) -> u32 {
-        0
-    }
-    unsafe fn grant(&self, _task: TaskRef) {}
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
-    fn ran(&self) {}
-    fn dropped(&self) {}
-    fn before_user_code(&self) {}
-
     fn scope(&self) -> *const () {
         (&raw const self.latch).cast()
     }
