@@ -34,7 +34,7 @@ mod sync;
 mod task;
 
 pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
-pub use runtime::{HeldTooLong, Metrics, WhenFull, WorkerMetrics};
+pub use runtime::{Activity, HeldTooLong, Metrics, Timeline, TimelineEvent, WhenFull, WorkerMetrics};
 pub use surface::{
     AlreadyEnded, AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context,
     Failure, Guarded, Key, Keyed, Lent, Map, MapUnordered, Promise, Refused, Rejected, ReturnWhen, Scope, Shared,

@@ -12,6 +12,7 @@ use super::idle::{Exit, Idle, Notify};
 use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
+use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
 use super::wait::Waits;
 use super::when_full::WhenFull;
@@ -57,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) keep_alive: Duration,
     pub(crate) switch_interval: Duration,
+    /// How many events to record, a worker.
+    pub(crate) timeline: Option<usize>,
     pub(crate) delayed_after_shutdown: bool,
     pub(crate) periodic_after_shutdown: bool,
     /// How many tasks may be queued, and what becomes of one more.
@@ -77,6 +80,7 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Whether there is a `capacity`; small, so that it lies beside `id`, which a submission reads anyway.
     bounded: bool,
     pub(super) pause: Pause,
+    pub(super) recorder: Option<Recorder>,
     hooks: Hooks,
     pub(super) queue: P::Queue,
     pub(crate) lock: Arc<Lock<P::Gate>>,
@@ -119,6 +123,7 @@ impl<P: LockPolicy> Core<P> {
             bounded: config.bound.is_some(),
             capacity: config.bound.map(|(bound, when_full)| Capacity::new(bound, when_full)),
             pause: Pause::new(),
+            recorder: config.timeline.map(|events| Recorder::new(threads, events)),
             hooks,
             places,
             queue,
@@ -415,6 +420,10 @@ impl<P: LockPolicy> Core<P> {
         self.cancelling.store(true, Relaxed);
         let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
         timed + self.discard_all(|| TaskError::Cancelled) + self.waiting_for_values() as usize
+    }
+
+    pub(crate) fn timeline(&self) -> Option<Timeline> {
+        self.recorder.as_ref().map(Recorder::timeline)
     }
 
     /// From now on workers take no task from the queues, until `resume`.

@@ -7,6 +7,7 @@ use super::Core;
 use super::current::{Frame, Kind};
 use super::patience::{self, Patience};
 use super::scope::ScopeId;
+use super::timeline::Activity;
 use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
@@ -36,6 +37,8 @@ pub(super) struct Worker<P: LockPolicy> {
     batch: Cell<u32>,
     /// The task that holds the lock, and since when, if somebody wants to hear of long holds.
     hold: Cell<Option<(&'static str, Instant)>>,
+    /// Since when it blocks, if it does, and if somebody wants to know.
+    blocked_since: Cell<Option<Instant>>,
     /// The same task, while it has let go.
     blocked: Cell<Option<&'static str>>,
     patience: Patience,
@@ -91,6 +94,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         batch: Cell::new(BATCH),
         hold: Cell::new(None),
         blocked: Cell::new(None),
+        blocked_since: Cell::new(None),
         patience: Patience::new(),
         core,
     };
@@ -123,8 +127,7 @@ impl<P: LockPolicy> Worker<P> {
                 core.pause.wait();
             }
             if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
-                core.gate().enter(Entrant::Ordinary);
-                self.holds.set(true);
+                self.enter_gate(Entrant::Ordinary);
             }
             let found =
                 if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
@@ -132,6 +135,7 @@ impl<P: LockPolicy> Worker<P> {
                 Find::Task(task, source) => {
                     if source == Source::Stolen {
                         core.counters[self.index].stolen.add_owned(1);
+                        self.note(Activity::Steal, "", self.clock());
                     }
                     // A searcher that finds work wakes the next, if there is more.
                     if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
@@ -179,6 +183,13 @@ impl<P: LockPolicy> Worker<P> {
         self.batch.set(BATCH);
     }
 
+    fn enter_gate(&self, who: Entrant) {
+        let since = self.clock();
+        self.core.gate().enter(who);
+        self.holds.set(true);
+        self.note(Activity::LockWait, "", since);
+    }
+
     fn leave_gate(&self) {
         if P::Gate::EXCLUSIVE && self.holds.take() {
             self.core.gate().leave();
@@ -222,13 +233,33 @@ impl<P: LockPolicy> Worker<P> {
         if let Some(since) = self.core.watch() {
             self.hold.set(Some((task.name(), since)));
         }
-        self.settle(task);
+        match self.clock() {
+            None => self.settle(task),
+            since => {
+                let name = task.name();
+                self.settle(task);
+                self.note(Activity::Task, name, since);
+            }
+        }
         if P::Gate::EXCLUSIVE {
             self.end_hold();
         }
         frame.kind.set(Kind::Idle);
         frame.task.set(ptr::null());
         frame.state.set(ptr::null());
+    }
+
+    /// The time, if somebody wants to know what this worker does when.
+    #[inline]
+    fn clock(&self) -> Option<Instant> {
+        self.core.recorder.as_ref().map(|_| Instant::now())
+    }
+
+    /// Notes what it has done since then.
+    fn note(&self, activity: Activity, task: &'static str, since: Option<Instant>) {
+        if let (Some(recorder), Some(since)) = (&self.core.recorder, since) {
+            recorder.note(self.index, activity, task, since);
+        }
     }
 
     /// Runs the task, unless it is spent, and sees to what that leaves.
@@ -293,11 +324,13 @@ impl<P: LockPolicy> Worker<P> {
 
     /// Runs a task on top of the one that waits for it.
     fn on_top(&self, task: Identity, state: *const State, run: impl FnOnce()) {
+        let since = self.clock();
         self.depth.set(self.depth.get() + 1);
         let blockable: *const dyn Blockable = self;
         let lock = self.core.lock.as_covers();
         Frame::enter(self.core.id, lock, Kind::Plain, task, state, Some(blockable), |_| run());
         self.depth.set(self.depth.get() - 1);
+        self.note(Activity::Inlined, "", since);
     }
 
     /// Looks for work a while; true if there is some.
@@ -349,7 +382,10 @@ impl<P: LockPolicy> Worker<P> {
         core.counters[self.index].parked.add_owned(1);
         let spare = word.threads() > core.config.workers;
         let deadline = spare.then(|| Instant::now() + core.config.keep_alive);
-        if !parker.park_until(deadline) {
+        let since = self.clock();
+        let parked = parker.park_until(deadline);
+        self.note(Activity::Parked, "", since);
+        if !parked {
             if core.idle.leave_sleepers(self.index) {
                 return core.idle.load().threads() <= core.config.workers;
             }
@@ -364,11 +400,12 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     fn pass_gate(&self, who: Entrant) {
         let task = self.end_hold();
         self.core.gate().leave();
-        self.core.gate().enter(who);
+        self.enter_gate(who);
         self.hold.set(task.zip(self.core.watch()));
     }
 
     fn block(&self, release: bool) -> bool {
+        self.blocked_since.set(self.clock());
         let held = self.holds.get();
         if held && release {
             let task = self.end_hold();
@@ -388,10 +425,10 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn unblock(&self, held: bool) {
+        self.note(Activity::Blocked, "", self.blocked_since.take());
         self.core.idle.unblock();
         if held {
-            self.core.gate().enter(Entrant::Returner);
-            self.holds.set(true);
+            self.enter_gate(Entrant::Returner);
             self.hold.set(self.blocked.take().zip(self.core.watch()));
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{BuildError, Builder, Refused, Rejected, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::{Admission, Core, Metrics, Permit};
+use crate::runtime::{Admission, Core, Metrics, Permit, Timeline};
 use crate::sync::{Arc, Instant};
 use crate::task;
 
@@ -285,6 +285,11 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// How many tasks may be queued, if that is [bounded](Builder::queue_capacity).
     pub fn queue_capacity(&self) -> Option<usize> {
         self.core().capacity().map(|capacity| capacity.bound())
+    }
+
+    /// What the workers did when, as far as it is over and there was room; none if the pool does not [record](Builder::timeline) it.
+    pub fn timeline(&self) -> Option<Timeline> {
+        self.core().timeline()
     }
 
     /// A snapshot of the pool's counters.

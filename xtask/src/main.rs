@@ -1,11 +1,13 @@
 //! The project's checks, a command each: `cargo xtask test` does everything that CI does.
 
 mod contract;
+mod draw;
 mod example;
 mod models;
 mod python;
 mod step;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +45,14 @@ enum Command {
         #[arg(long, default_value_t = step::SCHEDULES)]
         schedules: u32,
     },
+    /// A picture of traces, as of the example `timeline`.
+    Draw {
+        /// The traces, from top to bottom.
+        traces: Vec<PathBuf>,
+        /// Where the picture goes, an SVG.
+        #[arg(long, default_value = "docs/timeline.svg")]
+        to: PathBuf,
+    },
     /// The seeded faults, each under the model that must catch it.
     Mutants,
 }
@@ -54,6 +64,7 @@ fn main() -> ExitCode {
         Command::Example => vec![step::example()],
         Command::Models { selection, preemptions } => vec![step::models(selection, preemptions)],
         Command::Shuttle { selection, schedules } => vec![step::shuttle(selection, schedules)],
+        Command::Draw { traces, to } => vec![step::draw(traces, to)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

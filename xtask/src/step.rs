@@ -1,5 +1,6 @@
 //! Steps of a check: each is run, timed, and shown in a table at the end.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,10 @@ pub(crate) fn shuttle(selection: Selection, schedules: u32) -> Step {
     Step { name: "models, random", run: Box::new(move || crate::models::models(checker, &selection)) }
 }
 
+pub(crate) fn draw(traces: Vec<PathBuf>, to: PathBuf) -> Step {
+    Step { name: "draw", run: Box::new(move || crate::draw::draw(&traces, &to)) }
+}
+
 pub(crate) fn mutants() -> Step {
     Step { name: "mutants", run: Box::new(crate::models::mutants) }
 }
@@ -63,6 +68,7 @@ pub(crate) fn all() -> Vec<Step> {
         mutants(),
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
+        cargo("example timeline", "run --quiet --release --example timeline", &[]),
         cargo("example sqlite", "run --quiet --release -p lockgrain-sqlite -- --operations 20000", &[]),
         Step { name: "example python", run: Box::new(crate::python::check) },
     ]

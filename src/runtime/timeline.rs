@@ -1,0 +1,158 @@
+//! What each worker did when, for looking at it as a picture.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{Instant, Mutex};
+
+/// What a worker did for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activity {
+    /// It ran a task.
+    Task,
+    /// It ran a task on top of the one that waited for it.
+    Inlined,
+    /// Its task waited for another, or was in a blocking region, with another worker in its place.
+    Blocked,
+    /// It waited for the global lock.
+    LockWait,
+    /// It slept for want of work.
+    Parked,
+    /// It took a task from another worker's queue; takes no time.
+    Steal,
+}
+
+impl Activity {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Inlined => "inlined task",
+            Self::Blocked => "blocked",
+            Self::LockWait => "lock wait",
+            Self::Parked => "parked",
+            Self::Steal => "steal",
+        }
+    }
+}
+
+/// One activity of one worker.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TimelineEvent {
+    /// The worker's index, as in its thread's name.
+    pub worker: usize,
+    /// What it did.
+    pub activity: Activity,
+    /// The name of the task's closure as the compiler gives it; empty if it is not about a task.
+    pub task: &'static str,
+    /// When it began, from the time on when the pool was built.
+    pub start: Duration,
+    /// For how long it did so.
+    pub duration: Duration,
+}
+
+/// Waits for the lock that are shorter are none.
+const NO_WAIT: Duration = Duration::from_micros(1);
+
+/// A pool's recorder.
+pub(super) struct Recorder {
+    epoch: Instant,
+    /// At the most, a worker.
+    most: usize,
+    workers: Box<[CachePadded<Mutex<Recorded>>]>,
+}
+
+#[derive(Default)]
+struct Recorded {
+    events: Vec<TimelineEvent>,
+    lost: usize,
+}
+
+impl Recorder {
+    pub(super) fn new(workers: usize, most: usize) -> Self {
+        let workers = (0..workers).map(|_| CachePadded::default()).collect();
+        Self { epoch: Instant::now(), most, workers }
+    }
+
+    /// Notes what `worker` has done from `since` on, until now.
+    pub(super) fn note(&self, worker: usize, activity: Activity, task: &'static str, since: Instant) {
+        let (start, duration) = (since.duration_since(self.epoch), Instant::now().duration_since(since));
+        if activity == Activity::LockWait && duration < NO_WAIT {
+            return;
+        }
+        let mut recorded = self.workers[worker].lock();
+        if recorded.events.len() < self.most {
+            recorded.events.push(TimelineEvent { worker, activity, task, start, duration });
+        } else {
+            recorded.lost += 1;
+        }
+    }
+
+    pub(super) fn timeline(&self) -> Timeline {
+        let mut timeline = Timeline { events: Vec::new(), lost: 0 };
+        for worker in &self.workers {
+            let recorded = worker.lock();
+            timeline.events.extend_from_slice(&recorded.events);
+            timeline.lost += recorded.lost;
+        }
+        timeline.events.sort_by_key(|event| event.start);
+        timeline
+    }
+}
+
+/// What the workers of a pool did when: see [`Builder::timeline`](crate::Builder::timeline).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Timeline {
+    /// In the order in which they began. What still goes on is not there.
+    pub events: Vec<TimelineEvent>,
+    /// How many more there were than there was room for.
+    pub lost: usize,
+}
+
+impl Timeline {
+    /// Writes it in the trace format of Chrome, which its `about:tracing` and Perfetto show: a row a worker.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    #[doc(alias = "perfetto")]
+    pub fn write_trace(&self, mut to: impl io::Write) -> io::Result<()> {
+        to.write_all(b"{\"traceEvents\":[")?;
+        for (at, event) in self.events.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let micros = |time: Duration| time.as_secs_f64() * 1e6;
+            let name = if event.task.is_empty() { event.activity.name() } else { event.task };
+            write!(
+                to,
+                "{comma}\n{{\"name\":{},\"cat\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":{},\"ts\":{:.3},\"dur\":{:.3}}}",
+                Json(name),
+                event.activity.name(),
+                event.worker,
+                micros(event.start),
+                micros(event.duration),
+            )?;
+        }
+        to.write_all(b"\n]}\n")
+    }
+}
+
+/// A string of JSON.
+struct Json<'a>(&'a str);
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for char in self.0.chars() {
+            match char {
+                '"' | '\\' => write!(f, "\\{char}")?,
+                ..=' ' if char != ' ' => write!(f, "\\u{:04x}", u32::from(char))?,
+                _ => f.write_char(char)?,
+            }
+        }
+        f.write_char('"')
+    }
+}

@@ -1,0 +1,82 @@
+//! The record of what the workers did when.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use lockgrain::{Activity, Builder, FineGrained, GlobalLock, LockFree, LockPolicy, ThreadPool, Timeline, blocking};
+
+fn recorded<P: LockPolicy>(events: usize) -> ThreadPool<P> {
+    Builder::new().max_workers(2).timeline(events).build().unwrap()
+}
+
+fn count(timeline: &Timeline, activity: Activity) -> usize {
+    timeline.events.iter().filter(|event| event.activity == activity).count()
+}
+
+fn a_named_task() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
+fn each_task_is_there<P: LockPolicy>() {
+    let pool = recorded::<P>(1000);
+    for _ in 0..10 {
+        pool.submit(a_named_task).result().unwrap();
+    }
+    pool.submit(|| blocking(a_named_task)).result().unwrap();
+    let inner = pool.clone();
+    pool.submit(move || inner.submit(a_named_task).result()).result().unwrap().unwrap();
+    pool.shutdown();
+    let timeline = pool.timeline().unwrap();
+    assert_eq!(timeline.lost, 0);
+    let named: Vec<_> = timeline.events.iter().filter(|event| event.task.contains("a_named_task")).collect();
+    assert!(named.len() >= 10);
+    assert!(named.iter().all(|event| event.activity == Activity::Task && event.worker < 258));
+    assert!(named.iter().filter(|event| event.duration >= Duration::from_millis(2)).count() >= 10);
+    assert!(count(&timeline, Activity::Task) + count(&timeline, Activity::Inlined) >= 13);
+    assert!(count(&timeline, Activity::Blocked) >= 1);
+    assert!(timeline.events.is_sorted_by_key(|event| event.start));
+
+    let mut trace = Vec::new();
+    timeline.write_trace(&mut trace).unwrap();
+    let trace: serde_json::Value = serde_json::from_slice(&trace).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    assert_eq!(events.len(), timeline.events.len());
+    assert!(events.iter().all(|event| event["ph"] == "X" && event["dur"].is_number() && event["tid"].is_number()));
+}
+
+#[test]
+fn each_task_is_there_under_each_policy() {
+    each_task_is_there::<GlobalLock>();
+    each_task_is_there::<FineGrained>();
+    each_task_is_there::<LockFree>();
+}
+
+#[test]
+fn waits_for_the_lock_are_there() {
+    let pool = recorded::<GlobalLock>(1000);
+    let (begun, begins) = mpsc::channel();
+    let task = pool.lock(|_cx| {
+        let task = pool.submit(move || begun.send(()).is_ok());
+        assert!(begins.recv_timeout(Duration::from_millis(5)).is_err());
+        task
+    });
+    assert!(task.result().is_ok_and(|_| true));
+    pool.shutdown();
+    assert!(count(&pool.timeline().unwrap(), Activity::LockWait) >= 1);
+}
+
+#[test]
+fn what_has_no_room_is_counted() {
+    let pool = recorded::<LockFree>(3);
+    pool.for_each(0..100, drop).unwrap();
+    pool.shutdown();
+    let timeline = pool.timeline().unwrap();
+    assert!(timeline.events.len() <= 2 * 3 && timeline.lost + timeline.events.len() >= 100);
+}
+
+#[test]
+fn nothing_is_recorded_unless_asked() {
+    let pool = ThreadPool::new().unwrap();
+    pool.submit(|| ()).result().unwrap();
+    assert!(pool.timeline().is_none());
+}
