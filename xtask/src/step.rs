@@ -69,6 +69,9 @@ pub(crate) fn all() -> Vec<Step> {
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
         cargo("example timeline", "run --quiet --release --example timeline", &[]),
+        cargo("example wordcount", "test --quiet --release -p lockgrain-examples --test wordcount", &[]),
+        cargo("example thumbnails", "test --quiet --release -p lockgrain-examples --test thumbnails", &[]),
+        cargo("example mirror", "test --quiet --release -p lockgrain-examples --test mirror", &[]),
         cargo("example sqlite", "run --quiet --release -p lockgrain-sqlite -- --operations 20000", &[]),
         Step { name: "example python", run: Box::new(crate::python::check) },
     ]
