@@ -311,4 +311,36 @@ stamp! {
         two_pools_fill_each_other,
         callers_of_two_pools_run_each_others_tasks,
         every_handle_ends_and_the_counts_agree;
+    locals:
+        each_worker_makes_its_own_value_before_its_first_task,
+        a_spare_worker_has_its_own_value,
+        the_finalizer_gets_the_value_on_its_thread,
+        a_value_of_another_type_is_a_panic_that_says_so,
+        a_task_on_top_of_a_use_does_not_get_the_value,
+        a_failing_initializer_breaks_the_pool,
+        a_panicking_initializer_breaks_the_pool,
+        what_runs_goes_on_when_the_pool_breaks,
+        breaking_races_with_submission,
+        prestart_says_that_an_initializer_failed,
+        a_workers_life_is_wrapped,
+        a_wrapper_that_runs_nothing_breaks_the_pool,
+        a_finalizer_for_another_type_is_an_error;
+    hooks:
+        hooks_wrap_each_task_on_its_worker,
+        tasks_that_a_waiter_runs_are_wrapped_too,
+        a_cancelled_task_has_no_hooks,
+        panicking_hooks_are_survived,
+        the_end_is_told_once_after_the_last_task,
+        the_end_may_use_the_pool,
+        a_pool_that_ran_nothing_tells_its_end;
+    sizing:
+        a_bad_size_changes_nothing,
+        a_grown_pool_runs_more_at_once,
+        a_shrunk_pool_interrupts_nobody,
+        sleepers_of_a_shrunk_pool_end,
+        resizing_races_with_submission,
+        idle_workers_above_the_minimum_end,
+        without_a_minimum_workers_stay,
+        prestart_all_starts_what_is_missing,
+        the_largest_number_of_threads_is_kept;
 }

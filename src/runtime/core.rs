@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::ptr;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -9,9 +10,11 @@ use crossbeam_utils::CachePadded;
 use super::capacity::Capacity;
 use super::current::{self, Frame, Kind};
 use super::idle::{Exit, Idle, Notify};
+use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
+use super::size::Size;
 use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
 use super::wait::Waits;
@@ -22,7 +25,7 @@ use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number};
-use crate::task::{Discarded, PanicPayload, Task, TaskError, quietly};
+use crate::task::{Discarded, PanicPayload, Tally, Task, TaskError, TaskHooks, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
 
@@ -33,8 +36,14 @@ pub(crate) struct Hooks {
     pub(crate) thread_stop: Option<ThreadHook>,
     pub(crate) panic: Option<Box<dyn Fn(PanicPayload) + Send + Sync>>,
     pub(crate) held_too_long: Option<(Duration, HoldHook)>,
+    pub(crate) initializer: Option<Initializer>,
+    pub(crate) finalizer: Option<Finalizer>,
+    pub(crate) worker_main: Option<WorkerMain>,
+    pub(crate) terminated: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    pub(crate) task: TaskHooks,
 }
 
+type WorkerMain = Box<dyn Fn(WorkerRun<'_>) + Send + Sync>;
 type HoldHook = Box<dyn Fn(&HeldTooLong) + Send + Sync>;
 
 /// A task has held the global lock for longer than it should: see
@@ -51,12 +60,15 @@ pub struct HeldTooLong {
 /// What the builder settled.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// At first, see [`Core::workers`].
     pub(crate) workers: usize,
     pub(crate) spares: usize,
     pub(crate) order: LocalOrder,
     pub(crate) thread_name: String,
     pub(crate) stack_size: Option<usize>,
     pub(crate) keep_alive: Duration,
+    /// How many idle workers stay; if not told, all but the spare ones.
+    pub(crate) min_workers: Option<usize>,
     pub(crate) switch_interval: Duration,
     /// How many events to record, a worker.
     pub(crate) timeline: Option<usize>,
@@ -81,10 +93,11 @@ pub(crate) struct Core<P: LockPolicy> {
     bounded: bool,
     pub(super) pause: Pause,
     pub(super) recorder: Option<Recorder>,
-    hooks: Hooks,
+    pub(crate) hooks: Hooks,
     pub(super) queue: P::Queue,
     pub(crate) lock: Arc<Lock<P::Gate>>,
     pub(super) idle: Idle,
+    pub(super) size: Size,
     pub(super) parkers: Box<[CachePadded<Parker>]>,
     pub(super) counters: Box<[CachePadded<WorkerCounters>]>,
     places: Box<[Place<<P::Queue as RunQueue>::Local>]>,
@@ -104,12 +117,16 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(super) let_in: CachePadded<Counter>,
     /// Whether what has not started is to be cancelled.
     cancelling: AtomicBool,
+    pub(super) broken: Broken,
+    /// How many workers have been ready for their first task, if that can fail.
+    pub(super) ready: Mutex<usize>,
+    pub(super) became_ready: Condvar,
     terminated: Mutex<bool>,
     termination: Condvar,
 }
 
 impl<P: LockPolicy> Core<P> {
-    pub(crate) fn new(config: Config, hooks: Hooks, lock: Arc<Lock<P::Gate>>) -> Arc<Self> {
+    pub(crate) fn new(config: Config, mut hooks: Hooks, lock: Arc<Lock<P::Gate>>) -> Arc<Self> {
         let threads = config.workers + config.spares;
         let queue = P::Queue::new(&QueueConfig { locals: threads, order: config.order });
         // Behind an exclusive gate a second active worker could only stand in line.
@@ -118,6 +135,9 @@ impl<P: LockPolicy> Core<P> {
         // Never reused: a worker trusts the number to say which pool, and so which types, it belongs to.
         let id = unique_number();
         lock.add(id);
+        let task = std::mem::take(&mut hooks.task);
+        let task = (task.before.is_some() || task.after.is_some()).then(|| Arc::new(task));
+        let counters = |index| CachePadded::new(WorkerCounters::new(Tally::with_hooks(index, task.clone())));
         Arc::new(Self {
             id,
             bounded: config.bound.is_some(),
@@ -129,8 +149,9 @@ impl<P: LockPolicy> Core<P> {
             queue,
             lock,
             idle: Idle::new(target, threads),
+            size: Size::new(config.workers),
             parkers: (0..threads).map(|_| CachePadded::new(Parker::new())).collect(),
-            counters: (0..threads).map(|_| CachePadded::default()).collect(),
+            counters: (0..threads).map(counters).collect(),
             free: Mutex::new((0..threads).rev().collect()),
             waits: Waits::default(),
             timer: Timer::new(),
@@ -142,6 +163,9 @@ impl<P: LockPolicy> Core<P> {
             held_back: CachePadded::default(),
             let_in: CachePadded::default(),
             cancelling: AtomicBool::new(false),
+            broken: Broken::default(),
+            ready: Mutex::new(0),
+            became_ready: Condvar::new(),
             terminated: Mutex::new(false),
             termination: Condvar::new(),
             config,
@@ -234,7 +258,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Has a worker stand in line at the gate for a queued task.
     pub(crate) fn notify_extra(self: &Arc<Self>) {
-        self.settle(self.idle.notify_extra(self.config.workers));
+        self.settle(self.idle.notify_extra(self.workers()));
     }
 
     #[inline]
@@ -251,14 +275,17 @@ impl<P: LockPolicy> Core<P> {
                 }
             }
             Notify::Stopped => {
-                self.discard_all(|| TaskError::Refused);
+                self.discard_all(|| self.refused());
             }
         }
     }
 
     /// Starts a thread that the counters know of.
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
-        let index = self.free.lock().pop().expect("as many places as threads");
+        let mut free = self.free.lock();
+        let index = free.pop().expect("as many places as threads");
+        let taken = self.places.len() - free.len();
+        drop(free);
         let builder = self.thread_builder(index);
         let core = self.clone();
         // Locked over the start, so that the thread's end finds its handle in place.
@@ -266,6 +293,7 @@ impl<P: LockPolicy> Core<P> {
         match builder.spawn(move || worker::main(core, index)) {
             Ok(handle) => {
                 *place = Some(handle);
+                self.size.has_started(taken);
                 Ok(())
             }
             Err(error) => {
@@ -295,15 +323,18 @@ impl<P: LockPolicy> Core<P> {
         self.let_over_if_stuck();
     }
 
-    pub(crate) fn prestart(self: &Arc<Self>) -> io::Result<()> {
-        while self.idle.prestart(self.config.workers) {
+    /// Starts what is missing of the workers' threads; how many, and why no more.
+    pub(crate) fn prestart(self: &Arc<Self>) -> (usize, io::Result<()>) {
+        let mut started = 0;
+        while self.idle.prestart(self.workers()) {
             if let Err(error) = self.start_thread() {
                 self.start_failures.add_shared(1);
                 let _none_left = self.idle.start_failed();
-                return Err(error);
+                return (started, Err(error));
             }
+            started += 1;
         }
-        Ok(())
+        (started, Ok(()))
     }
 
     pub(super) fn take_local(&self, index: usize) -> <P::Queue as RunQueue>::Local {
@@ -350,7 +381,7 @@ impl<P: LockPolicy> Core<P> {
     }
 
     /// Ends all queued tasks unrun; how many.
-    fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
+    pub(super) fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
         let mut ended = 0;
         loop {
             match self.queue.take() {
@@ -382,11 +413,16 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    fn stopped(&self) {
+    fn stopped(self: &Arc<Self>) {
         // Submitted while the pool stopped: too late to run.
-        self.discard_all(|| TaskError::Refused);
+        self.discard_all(|| self.refused());
         if self.idle.load().has_timer() {
             self.timer.stop();
+        }
+        let hook = self.hooks.terminated.lock().take();
+        if let Some(hook) = hook {
+            // In a frame of the pool: code that shuts it down must not wait for this very call.
+            Frame::enter(self.id, None, Kind::Idle, ptr::null(), ptr::null(), None, |_| quietly(hook));
         }
         *self.terminated.lock() = true;
         self.termination.notify_all();
@@ -419,7 +455,7 @@ impl<P: LockPolicy> Core<P> {
         // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
         self.cancelling.store(true, Relaxed);
         let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
-        timed + self.discard_all(|| TaskError::Cancelled) + self.waiting_for_values() as usize
+        timed + self.discard_all(|| self.unrun()) + self.waiting_for_values() as usize
     }
 
     pub(crate) fn timeline(&self) -> Option<Timeline> {
@@ -445,7 +481,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Ends a task unrun that was in no queue.
     pub(super) fn cancel(&self, task: Task) {
-        if task.discard(TaskError::Cancelled) == Discarded::Now {
+        if task.discard(self.unrun()) == Discarded::Now {
             self.count_cancelled(1);
         }
     }
@@ -490,7 +526,7 @@ impl<P: LockPolicy> Core<P> {
         let mut workers: Vec<_> = self.counters.iter().map(|worker| worker.snapshot()).collect();
         // The places for spare threads are many and mostly never taken.
         let used = workers.iter().rposition(|worker| *worker != WorkerMetrics::default()).map_or(0, |last| last + 1);
-        workers.truncate(used.max(self.config.workers));
+        workers.truncate(used.max(self.workers()));
         let mut metrics = Metrics::of(workers);
         metrics.cancelled += self.cancelled.get();
         metrics.woken = self.woken.get();
@@ -501,6 +537,7 @@ impl<P: LockPolicy> Core<P> {
         (metrics.lock_holds, metrics.lock_hold_time) = (lock.holds, lock.held);
         (metrics.lock_wait_times, metrics.lock_hold_times) = (lock.wait_times, lock.hold_times);
         metrics.threads = self.idle.load().threads();
+        metrics.largest_threads = self.size.largest();
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());
         metrics.queue_depth =

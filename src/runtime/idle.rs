@@ -1,7 +1,7 @@
 //! Who is awake: one word of counters, and the list of sleepers. `docs/idle.md` has the protocol and its argument.
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::*, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 use crate::sync::{MODEL, hint, mutant};
 
 /// Counters of a pool's threads and its phase, in one word so that each decision is one atomic step.
@@ -69,8 +69,8 @@ pub(super) struct Idle {
     draining: AtomicBool,
     /// The sleepers, last come first woken. SLEEPING changes under this lock only.
     sleepers: Mutex<Vec<usize>>,
-    /// How many threads may be active at once.
-    target: usize,
+    /// How many threads may be active at once. Changes in `set_target` only.
+    target: AtomicUsize,
     max_threads: usize,
 }
 
@@ -105,7 +105,7 @@ impl Idle {
             word: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             sleepers: Mutex::new(Vec::new()),
-            target,
+            target: AtomicUsize::new(target),
             max_threads,
         }
     }
@@ -123,7 +123,8 @@ impl Idle {
     /// More threads are active than may be: a blocked one has come back. Never where no other could take its place.
     #[inline]
     pub(super) fn is_surplus(&self) -> bool {
-        self.max_threads > self.target && Word(self.word.load(Relaxed)).active() > self.target
+        let target = self.target.load(Relaxed);
+        self.max_threads > target && Word(self.word.load(Relaxed)).active() > target
     }
 
     /// To be called after work has been made visible. `by_worker`: by a thread of the pool, which is no
@@ -149,7 +150,7 @@ impl Idle {
                 }
             }
         }
-        self.notify_slow(word, self.target)
+        self.notify_slow(word, self.target.load(Relaxed))
     }
 
     /// As `notify` by a worker, but who goes to sleep at the same moment may miss the work.
@@ -160,7 +161,7 @@ impl Idle {
 
     #[inline]
     fn is_enough(&self, word: Word) -> bool {
-        word.searching() > 0 || word.active() >= self.target
+        word.searching() > 0 || word.active() >= self.target.load(Relaxed)
     }
 
     /// As `notify`, also when as many threads are active as may be, but fewer than `limit`: one more comes to stand in line at the gate.
@@ -190,6 +191,20 @@ impl Idle {
                 Err(now) => word = Word(now),
             }
         }
+    }
+
+    /// So many threads may be active from now on. Look at the queue afterwards, and notify if there is work; where it is fewer than before, rouse
+    /// the sleepers.
+    pub(super) fn set_target(&self, target: usize) {
+        self.target.store(target, Relaxed);
+        // Pairs with the fence in `notify`: either its look at the target sees the new one, or the caller's look at the queue sees the work.
+        if !mutant("idle_resize_no_fence") {
+            fence(SeqCst);
+        }
+    }
+
+    pub(super) fn max_threads(&self) -> usize {
+        self.max_threads
     }
 
     /// Counts one more thread, for `prestart`; false if there are enough.

@@ -7,7 +7,7 @@ use crate::sync::Counter;
 use crate::task::Tally;
 
 /// One worker's counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WorkerCounters {
     pub(super) tally: Tally,
     pub(super) cancelled: Counter,
@@ -79,12 +79,19 @@ pub struct Metrics {
     pub start_failures: u64,
     /// Workers' threads there are now, spare ones too.
     pub threads: usize,
+    /// The most of them that there were at once.
+    pub largest_threads: usize,
     /// The same a worker, and after these the spare ones that were ever needed; a thread that ended left its place, with its
     /// counts, to a later one.
     pub workers: Vec<WorkerMetrics>,
 }
 
 impl WorkerCounters {
+    pub(super) fn new(tally: Tally) -> Self {
+        let [cancelled, stolen, parked, let_in] = Default::default();
+        Self { tally, cancelled, stolen, parked, let_in }
+    }
+
     pub(super) fn snapshot(&self) -> WorkerMetrics {
         // The later event first, so that no count is ahead of the one it is part of.
         let (panicked, finished) = (self.tally.panicked.get(), self.tally.finished.get());

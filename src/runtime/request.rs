@@ -15,7 +15,7 @@ use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, UnsafeCell, local, mutant};
-use crate::task::{Discarded, Needs, Task, TaskError};
+use crate::task::{Discarded, Needs, Task};
 
 /// The values that one task needs, and whether it has them. Part of the task, which stays alive until its turn has come in every line.
 pub(crate) struct Request<P, W> {
@@ -172,7 +172,7 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
     let task = unsafe { task.into_task() };
     if core.is_cancelling() {
         current::share_kept();
-        if task.discard(TaskError::Cancelled) == Discarded::Now {
+        if task.discard(core.unrun()) == Discarded::Now {
             core.count_cancelled(1);
         }
     } else if !P::Lock::LINES {

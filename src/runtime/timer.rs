@@ -163,7 +163,7 @@ impl<P: LockPolicy> Core<P> {
         let last = if while_draining { Phase::Draining } else { Phase::Open };
         if agenda.phase > last || !(agenda.holds_open || self.idle.hold_open(while_draining)) {
             drop(agenda);
-            let why = if kind == Timed::Again { TaskError::Cancelled } else { TaskError::Refused };
+            let why = if kind == Timed::Again { self.unrun() } else { self.refused() };
             let _ended = task.discard(why);
             return;
         }
@@ -288,7 +288,7 @@ impl<P: LockPolicy> Core<P> {
 
     fn cancel_entries(&self, entries: Vec<Entry>) -> usize {
         self.count_cancelled(entries.len());
-        entries.into_iter().map(|entry| usize::from(entry.task.discard(TaskError::Cancelled) == Discarded::Now)).sum()
+        entries.into_iter().map(|entry| usize::from(entry.task.discard(self.unrun()) == Discarded::Now)).sum()
     }
 }
 

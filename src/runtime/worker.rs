@@ -1,5 +1,6 @@
 //! The worker: finds tasks, runs them, and rests when there are none.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
@@ -42,6 +43,10 @@ pub(super) struct Worker<P: LockPolicy> {
     /// The same task, while it has let go.
     blocked: Cell<Option<&'static str>>,
     patience: Patience,
+    /// Whether it ends because it has been idle for so long.
+    leaves: Cell<bool>,
+    /// The worker's value, unless a context has it.
+    own: Cell<Option<Box<dyn Any>>>,
 }
 
 /// What a wait or a blocking region asks of the worker below it, whatever its policy.
@@ -75,6 +80,12 @@ pub(crate) trait Blockable {
     fn nudge_scopes(&self);
     /// Has others find the task that it keeps for itself.
     fn share_kept(&self);
+    /// The worker's value, unless a context has it.
+    fn take_own(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+    /// What `take_own` took.
+    fn put_own(&self, _own: Box<dyn Any>) {}
     /// If it is a caller that runs a task of that pool: where the pool's `Arc<Core>` is.
     fn called_for(&self, _pool: u32) -> Option<NonNull<()>> {
         None
@@ -96,19 +107,31 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         blocked: Cell::new(None),
         blocked_since: Cell::new(None),
         patience: Patience::new(),
+        leaves: Cell::new(false),
+        own: Cell::new(None),
         core,
     };
     let blockable: *const dyn Blockable = &raw const worker;
     let frame = (worker.core.id, worker.core.lock.as_covers());
     Frame::enter(frame.0, frame.1, Kind::Idle, ptr::null(), ptr::null(), Some(blockable), |frame| {
         // Inside the frame: a hook that shuts the pool down must not wait for its own thread.
-        worker.core.call_hook(|hooks| hooks.thread_start.as_ref(), index);
-        worker.run(frame);
-        worker.core.call_hook(|hooks| hooks.thread_stop.as_ref(), index);
+        if worker.core.broken().is_none() {
+            worker.core.call_hook(|hooks| hooks.thread_start.as_ref(), index);
+            worker.core.wrap(index, &mut || worker.live(frame));
+            worker.retire();
+            worker.core.call_hook(|hooks| hooks.thread_stop.as_ref(), index);
+        } else {
+            // Started for what was submitted while the pool broke.
+            worker.core.discard_all(|| worker.core.refused());
+            worker.retire();
+        }
     });
-    let Worker { core, local, .. } = worker;
+    let Worker { core, local, leaves, .. } = worker;
     core.vacate(index, local);
     let exit = core.idle.exit();
+    if leaves.get() {
+        core.size.end_leave();
+    }
     core.after_exit(exit);
 }
 
@@ -118,6 +141,15 @@ fn state_of(task: &Task) -> *const State {
 }
 
 impl<P: LockPolicy> Worker<P> {
+    fn live(&self, frame: &Frame) {
+        self.core.with_local(self.index, |own| {
+            self.own.set(own);
+            self.run(frame);
+            self.retire();
+            self.own.take()
+        });
+    }
+
     fn run(&self, frame: &Frame) {
         let core = &*self.core;
         loop {
@@ -150,7 +182,9 @@ impl<P: LockPolicy> Worker<P> {
                     }
                     if core.idle.is_surplus() {
                         self.leave_gate();
-                        self.sleep();
+                        if !self.sleep() && core.queue.is_empty() {
+                            break;
+                        }
                     }
                 }
                 // Whoever is in the way may wait for this core.
@@ -166,8 +200,12 @@ impl<P: LockPolicy> Worker<P> {
                 }
             }
         }
+    }
+
+    /// Takes no more tasks.
+    fn retire(&self) {
         self.leave_gate();
-        if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
+        if self.searching.take() && self.core.idle.stop_searching() && !self.core.queue.is_empty() {
             self.core.notify();
         }
     }
@@ -370,6 +408,10 @@ impl<P: LockPolicy> Worker<P> {
     /// Sleeps until woken for work; false if the thread should end: the pool is draining, or it has been idle for so long.
     fn sleep(&self) -> bool {
         let core = &*self.core;
+        // It would have left, but there was work.
+        if self.leaves.take() {
+            core.size.end_leave();
+        }
         let word = core.idle.sleep(self.index, self.searching.take());
         if !core.queue.is_empty() && !mutant("idle_sleep_no_recheck") {
             // Perhaps wakes this very worker.
@@ -380,14 +422,15 @@ impl<P: LockPolicy> Worker<P> {
         }
         let parker = &core.parkers[self.index];
         core.counters[self.index].parked.add_owned(1);
-        let spare = word.threads() > core.config.workers;
+        let spare = word.threads() > core.kept_workers();
         let deadline = spare.then(|| Instant::now() + core.config.keep_alive);
         let since = self.clock();
         let parked = parker.park_until(deadline);
         self.note(Activity::Parked, "", since);
         if !parked {
             if core.idle.leave_sleepers(self.index) {
-                return core.idle.load().threads() <= core.config.workers;
+                self.leaves.set(core.size.begin_leave(|| core.idle.load().threads(), core.kept_workers()));
+                return !self.leaves.get();
             }
             parker.park();
         }
@@ -500,6 +543,14 @@ impl<P: LockPolicy> Blockable for Worker<P> {
 
     fn end_wait(&self) {
         self.core.waits.end(self.index);
+    }
+
+    fn take_own(&self) -> Option<Box<dyn Any>> {
+        self.own.take()
+    }
+
+    fn put_own(&self, own: Box<dyn Any>) {
+        self.own.set(Some(own));
     }
 
     fn share_kept(&self) {

@@ -141,6 +141,7 @@ impl<T> Opened<T> {
 fn same(error: &TaskError) -> TaskError {
     match error {
         TaskError::Refused => TaskError::Refused,
+        TaskError::Broken(why) => TaskError::Broken(why.clone()),
         TaskError::NoWorker(kind) => TaskError::NoWorker(*kind),
         _ => TaskError::Cancelled,
     }

@@ -29,6 +29,7 @@ pub struct Builder<P: LockPolicy = LockFree> {
     stack_size: Option<usize>,
     order: LocalOrder,
     keep_alive: Duration,
+    min_workers: Option<usize>,
     switch_interval: Duration,
     prestart: bool,
     timeline: Option<usize>,
@@ -36,7 +37,7 @@ pub struct Builder<P: LockPolicy = LockFree> {
     periodic_after_shutdown: bool,
     queue_capacity: Option<usize>,
     when_full: WhenFull,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
     /// That of another pool.
     lock: Option<Arc<Lock<P::Gate>>>,
 }
@@ -57,6 +58,7 @@ impl<P: LockPolicy> Builder<P> {
             stack_size: None,
             order: LocalOrder::default(),
             keep_alive: Duration::from_secs(10),
+            min_workers: None,
             switch_interval: Duration::from_millis(5),
             prestart: false,
             timeline: None,
@@ -72,7 +74,7 @@ impl<P: LockPolicy> Builder<P> {
     /// The same settings for another lock policy. The lock is its own again, see [`share_lock`](Self::share_lock).
     pub fn policy<Q: LockPolicy>(self) -> Builder<Q> {
         let Self { max_workers, max_spares, thread_name, stack_size, order, .. } = self;
-        let Self { keep_alive, switch_interval, prestart, delayed_after_shutdown, .. } = self;
+        let Self { keep_alive, min_workers, switch_interval, prestart, delayed_after_shutdown, .. } = self;
         let Self { timeline, periodic_after_shutdown, queue_capacity, when_full, hooks, .. } = self;
         Builder {
             max_workers,
@@ -81,6 +83,7 @@ impl<P: LockPolicy> Builder<P> {
             stack_size,
             order,
             keep_alive,
+            min_workers,
             switch_interval,
             prestart,
             timeline,
@@ -95,6 +98,8 @@ impl<P: LockPolicy> Builder<P> {
 
     /// How many workers run tasks at once. Default: the environment variable `LOCKGRAIN_NUM_THREADS`, else the number of
     /// logical processors. Threads start on demand, when there is a task and no worker is idle.
+    ///
+    /// [`ThreadPool::resize`] changes it later.
     #[doc(alias = "num_threads")]
     #[doc(alias = "worker_threads")]
     pub fn max_workers(mut self, workers: usize) -> Self {
@@ -146,7 +151,30 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
-    /// How long a spare thread stays idle before it ends. Default 10 s.
+    /// How many workers stay however long they are idle; those above end after [`keep_alive`](Self::keep_alive), and start again on demand. 0 is
+    /// fine. Default: all stay but the spare ones, and so they do if this is more than `max_workers`.
+    ///
+    /// It starts none: see [`prestart`](Self::prestart).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = lockgrain::ThreadPool::builder().min_workers(0).keep_alive(Duration::from_millis(1)).build()?;
+    /// assert_eq!(pool.submit(|| 1).result()?, 1);
+    /// while pool.metrics().threads > 0 {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert_eq!(pool.submit(|| 2).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "corePoolSize")]
+    #[doc(alias = "allowCoreThreadTimeOut")]
+    pub fn min_workers(mut self, workers: usize) -> Self {
+        self.min_workers = Some(workers);
+        self
+    }
+
+    /// How long a spare thread, or one above [`min_workers`](Self::min_workers), stays idle before it ends. Default 10 s.
     pub fn keep_alive(mut self, idle: Duration) -> Self {
         self.keep_alive = idle;
         self
@@ -159,7 +187,7 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
-    /// Whether `build` starts all workers, and fails if one can't be started. Default: on demand.
+    /// Whether `build` starts all workers, and fails if one can't be started, or can't [make its value](Self::initializer). Default: on demand.
     pub fn prestart(mut self, prestart: bool) -> Self {
         self.prestart = prestart;
         self
@@ -238,7 +266,6 @@ impl<P: LockPolicy> Builder<P> {
 
     /// Called on each thread before its first task, with its index. It may submit to the pool, wait for tasks, and shut the pool down,
     /// which does not wait there. A panic in it is reported and survived.
-    #[doc(alias = "initializer")]
     pub fn on_thread_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.hooks.thread_start = Some(Box::new(hook));
         self
@@ -300,7 +327,8 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
-    /// Called with the payload of a panic that no handle receives: of a spawned task, or one whose handle was dropped.
+    /// Called with the payload of a panic that no handle receives: of a spawned task, of one whose handle was dropped, or of the
+    /// [initializer](Self::initializer) that broke the pool; if that returned an error, with its text, a `String`.
     /// Default: nothing more than the message that the process's panic hook has printed.
     pub fn panic_handler(mut self, handler: impl Fn(PanicPayload) + Send + Sync + 'static) -> Self {
         self.hooks.panic = Some(Box::new(handler));
@@ -335,8 +363,8 @@ impl<P: LockPolicy> Builder<P> {
     /// Builds the pool.
     ///
     /// # Errors
-    /// [`BuildError`]: no workers, too many, a queue without a place, a bad `LOCKGRAIN_NUM_THREADS`, or with [`prestart`](Self::prestart) a thread
-    /// that could not be started.
+    /// [`BuildError`]: no workers, too many, a queue without a place, a bad `LOCKGRAIN_NUM_THREADS`, a finalizer for another type than the
+    /// initializer's, or with [`prestart`](Self::prestart) a thread that could not be started, or whose initializer failed.
     pub fn build(self) -> Result<ThreadPool<P>, BuildError> {
         let workers = match self.max_workers {
             Some(workers) => workers,
@@ -352,6 +380,12 @@ impl<P: LockPolicy> Builder<P> {
         if asked > MAX_THREADS {
             return Err(BuildError::TooManyThreads { asked, most: MAX_THREADS });
         }
+        if let Some(finalizer) = &self.hooks.finalizer
+            && !self.hooks.initializer.as_ref().is_some_and(|initializer| finalizer.fits(initializer))
+        {
+            let made = self.hooks.initializer.as_ref().map(|initializer| initializer.makes().name());
+            return Err(BuildError::Finalizer { takes: finalizer.takes().name(), made });
+        }
         let config = Config {
             workers,
             spares: self.max_spares,
@@ -359,6 +393,7 @@ impl<P: LockPolicy> Builder<P> {
             thread_name: self.thread_name.unwrap_or_else(|| format!("lockgrain-{}", P::NAME)),
             stack_size: self.stack_size,
             keep_alive: self.keep_alive,
+            min_workers: self.min_workers,
             switch_interval: self.switch_interval,
             timeline: self.timeline,
             delayed_after_shutdown: self.delayed_after_shutdown,
@@ -368,7 +403,8 @@ impl<P: LockPolicy> Builder<P> {
         let pool = ThreadPool::from_core(Core::new(config, self.hooks, self.lock.unwrap_or_else(Lock::new)));
         if self.prestart {
             // On an error the pool's drop stops the threads that did start, and joins them.
-            pool.core().prestart().map_err(BuildError::Thread)?;
+            pool.core().prestart().1.map_err(BuildError::Thread)?;
+            pool.core().await_ready(workers).map_err(BuildError::Broken)?;
         }
         Ok(pool)
     }

@@ -183,7 +183,7 @@ impl<P: LockPolicy> Bulk<'_, P> {
         let chunk_size = match self.chunk_size {
             ChunkSize::Items(items) => ChunkSize::Items(items.min(most)),
             ChunkSize::Auto if most == usize::MAX => ChunkSize::Auto,
-            ChunkSize::Auto => ChunkSize::Items((most / (PARTS * self.core.config.workers)).clamp(1, MOST)),
+            ChunkSize::Auto => ChunkSize::Items((most / (PARTS * self.core.workers())).clamp(1, MOST)),
         };
         let step = if let ChunkSize::Items(items) = chunk_size { items } else { 1 };
         let source = source(self.core.clone(), items, f, chunk_size, stopped.clone());
@@ -214,7 +214,7 @@ where
         }
         let size = match chunk_size {
             ChunkSize::Items(items) => items,
-            ChunkSize::Auto => (items.size_hint().0.max(submitted) / (PARTS * core.config.workers)).clamp(1, MOST),
+            ChunkSize::Auto => (items.size_hint().0.max(submitted) / (PARTS * core.workers())).clamp(1, MOST),
         };
         let mut chunk = Vec::new();
         let mut take = |chunk: &mut Vec<_>| chunk.extend(items.by_ref().take(size));

@@ -1,5 +1,6 @@
 //! What a task may do about its own running.
 
+use std::any::{Any, type_name};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -27,12 +28,20 @@ pub struct Context<P: LockPolicy> {
     frame: *const Frame,
     /// Since when this task knowingly kept queued tasks waiting.
     waited_for: Option<Instant>,
+    /// The worker's value, from its first use until others on this thread may want it.
+    own: Option<Box<dyn Any>>,
     not_send: PhantomData<*mut ()>,
+}
+
+impl<P: LockPolicy> Drop for Context<P> {
+    fn drop(&mut self) {
+        self.put_own_back();
+    }
 }
 
 impl<P: LockPolicy> Context<P> {
     fn new(core: &Arc<Core<P>>, frame: &Frame) -> Self {
-        Self { core: NonNull::from(core), frame, waited_for: None, not_send: PhantomData }
+        Self { core: NonNull::from(core), frame, waited_for: None, own: None, not_send: PhantomData }
     }
 
     /// Runs `f` with a context for the task that runs on this worker of `pool`, which is a pool of policy `P`.
@@ -100,6 +109,7 @@ impl<P: LockPolicy> Context<P> {
                 }
             }
         }
+        self.put_own_back();
         let this = &*self;
         let outside = this.frame().worker.is_none().then(|| this.core().gate());
         if let Some(gate) = outside {
@@ -148,6 +158,7 @@ impl<P: LockPolicy> Context<P> {
     #[doc(alias = "with_gil")]
     #[doc(alias = "attach")]
     pub fn reentrant<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        self.put_own_back();
         let _lends = Lends::enter(self.frame(), true);
         f()
     }
@@ -207,6 +218,72 @@ impl<P: LockPolicy> Context<P> {
     pub fn is_cancel_requested(&self) -> bool {
         // SAFETY: the task is running, so its allocation is alive.
         unsafe { self.frame().state.get().as_ref() }.is_some_and(|state| state.cancel_requested())
+    }
+
+    /// The value that the pool's [initializer](crate::Builder::initializer) made for the worker that runs this task, which no other thread
+    /// uses. It borrows the context, as what the global lock guards does, so no reference is held while the task blocks.
+    ///
+    /// # Panics
+    /// If the initializer makes another type, or there is none; in a locked section, or where a
+    /// [submitter](crate::WhenFull::CallerRuns) runs the task, if the thread is no worker of the pool; and if a task further down the same
+    /// stack uses the value.
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// // A cache for each worker, which could not be sent to another thread.
+    /// let pool = lockgrain::ThreadPool::builder()
+    ///     .max_workers(1)
+    ///     .initializer(|_index| Ok::<_, std::io::Error>(Rc::new(RefCell::new(Vec::<u32>::new()))))
+    ///     .build()?;
+    /// for n in 0..3 {
+    ///     pool.submit_with(move |cx| cx.local::<Rc<RefCell<Vec<u32>>>>().borrow_mut().push(n)).result()?;
+    /// }
+    /// let seen = pool.submit_with(|cx| cx.local::<Rc<RefCell<Vec<u32>>>>().take());
+    /// assert_eq!(seen.result()?, [0, 1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// ```compile_fail,E0499
+    /// # let pool = lockgrain::ThreadPool::builder().initializer(|_| Ok::<_, String>(1_u32)).build().unwrap();
+    /// let handle = pool.submit_with(|cx| {
+    ///     let mine = cx.local::<u32>();
+    ///     cx.blocking(|| ());
+    ///     *mine += 1;
+    /// });
+    /// ```
+    #[doc(alias = "thread_local")]
+    pub fn local<L: 'static>(&mut self) -> &mut L {
+        if self.own.is_none() {
+            self.own = Some(self.take_own());
+        }
+        let initializer = self.core().hooks.initializer.as_ref();
+        let makes = initializer.map_or("nothing", |initializer| initializer.makes().name());
+        match self.own.as_deref_mut().and_then(|own| own.downcast_mut()) {
+            Some(own) => own,
+            None => panic!("the pool's initializer makes `{makes}`, no `{}`: ask for that", type_name::<L>()),
+        }
+    }
+
+    fn take_own(&self) -> Box<dyn Any> {
+        let core = self.core();
+        assert!(core.hooks.initializer.is_some(), "the pool has no value for each worker: set an `initializer`");
+        // A context of a lock that pools share may be in a frame of another one's worker.
+        let worker = self.frame().worker.filter(|_| self.frame().pool == core.id);
+        let worker =
+            worker.expect("this thread is no worker of the pool: use the worker's value in a task that a worker runs");
+        // SAFETY: the worker of a frame is below it on this thread's stack.
+        let own = unsafe { &*worker }.take_own();
+        own.expect("a task further down this stack uses the worker's value: let the two not be on one stack")
+    }
+
+    /// The borrow of whoever used the worker's value is over.
+    fn put_own_back(&mut self) {
+        if let (Some(own), Some(worker)) = (self.own.take(), self.frame().worker) {
+            // SAFETY: as in `take_own`.
+            unsafe { &*worker }.put_own(own);
+        }
     }
 
     /// As [`ThreadPool::submit`], to the pool that this context is of.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io;
 
+use crate::policy::LockPolicy;
+use crate::runtime::Core;
+use crate::sync::Arc;
 use crate::task::TaskError;
 
 /// Why a pool could not be built.
@@ -22,6 +25,15 @@ pub enum BuildError {
     },
     /// `LOCKGRAIN_NUM_THREADS` is set to something that is not a positive number.
     BadEnvironment(String),
+    /// The [finalizer](crate::Builder::finalizer) takes something else than what the [initializer](crate::Builder::initializer) makes.
+    Finalizer {
+        /// The name of the type that it takes.
+        takes: &'static str,
+        /// The name of the type that is made; none without an initializer.
+        made: Option<&'static str>,
+    },
+    /// With `prestart`, a worker's [initializer](crate::Builder::initializer) failed, and why. All threads have been stopped.
+    Broken(Arc<str>),
     /// With `prestart`, a thread could not be started; those that were have been stopped.
     Thread(io::Error),
 }
@@ -39,6 +51,13 @@ impl fmt::Display for BuildError {
             Self::BadEnvironment(value) => {
                 write!(f, "LOCKGRAIN_NUM_THREADS is {value:?}: set it to a number from 1 up, or unset it")
             }
+            Self::Finalizer { takes, made: Some(made) } => {
+                write!(f, "the finalizer takes `{takes}`, but the initializer makes `{made}`: let them be the same")
+            }
+            Self::Finalizer { takes, made: None } => {
+                write!(f, "the finalizer takes `{takes}`, which nobody makes: set an initializer, too")
+            }
+            Self::Broken(why) => write!(f, "a worker could not begin: {why}"),
             Self::Thread(error) => write!(f, "a worker thread could not be started: {error}"),
         }
     }
@@ -52,6 +71,34 @@ impl std::error::Error for BuildError {
         }
     }
 }
+
+/// Why a pool's number of workers was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResizeError {
+    /// No workers were asked for.
+    Zero,
+    /// More than the pool has room for.
+    TooMany {
+        /// What was asked for, in workers.
+        asked: usize,
+        /// The most there can be.
+        most: usize,
+    },
+}
+
+impl fmt::Display for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zero => f.write_str("a pool needs at least one worker"),
+            Self::TooMany { asked, most } => {
+                write!(f, "{asked} workers are too many: the pool was built with room for {most}, raise `max_spares`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ResizeError {}
 
 /// Why a pool did not take a task.
 ///
@@ -71,6 +118,15 @@ pub enum Refused {
     Shutdown,
     /// The queue is full, see [`Builder::queue_capacity`](crate::Builder::queue_capacity). Later there may be a place.
     Full,
+    /// The pool is broken: a worker's [initializer](crate::Builder::initializer) failed. [`TaskError::Broken`] says why.
+    Broken,
+}
+
+impl Refused {
+    /// Why a pool takes no task that is draining.
+    pub(super) fn by<P: LockPolicy>(core: &Core<P>) -> Self {
+        if core.broken().is_some() { Self::Broken } else { Self::Shutdown }
+    }
 }
 
 impl fmt::Display for Refused {
@@ -78,6 +134,7 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Self::Shutdown => "the pool is shut down and takes no more tasks",
             Self::Full => "the pool's queue is full: submit again later",
+            Self::Broken => "the pool is broken, and runs no more tasks: a worker's initializer failed",
         })
     }
 }
@@ -89,6 +146,7 @@ impl From<Refused> for TaskError {
         match refused {
             Refused::Shutdown => Self::Refused,
             Refused::Full => Self::QueueFull,
+            Refused::Broken => Self::Broken("a worker's initializer failed".into()),
         }
     }
 }

@@ -326,7 +326,7 @@ where
 {
     if core.is_draining() {
         task::drop_quietly(f);
-        return TaskHandle::new(task::refused(core.id, TaskError::Refused));
+        return TaskHandle::new(task::refused(core.id, core.refused()));
     }
     let queue = |request: &Request<P, W>, task| request.queue(core, task);
     TaskHandle::new(task::needing(core.id, request, lend(places, f), queue))
@@ -342,7 +342,7 @@ where
 {
     if core.is_draining() {
         task::drop_quietly(f);
-        return Err(Refused::Shutdown);
+        return Err(Refused::by(core));
     }
     task::detached_needing(request, lend(places, f), |request, task| request.queue(core, task));
     Ok(())

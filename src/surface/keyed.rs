@@ -260,7 +260,7 @@ impl<P: LockPolicy> Strand<P> {
     /// [`Refused`] once the pool is shutting down; `f` has been dropped.
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         // Not refused as an alias: it is one value.
-        self.pool.spawn_when(&self.turn, move |()| f()).map_err(|_| Refused::Shutdown)
+        self.pool.spawn_when(&self.turn, move |()| f()).map_err(|_| Refused::by(self.pool.core()))
     }
 }
 

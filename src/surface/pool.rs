@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{BuildError, Builder, Refused, Rejected, TaskHandle};
+use super::{BuildError, Builder, Refused, Rejected, ResizeError, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::{Admission, Core, Metrics, Permit, Timeline};
 use crate::sync::{Arc, Instant};
@@ -51,7 +51,8 @@ where
         Ok(handle) => handle,
         Err(Rejected { closure, why }) => {
             task::drop_quietly(closure);
-            TaskHandle::new(task::refused(core.id, why.into()))
+            let error = if why == Refused::Full { why.into() } else { core.refused() };
+            TaskHandle::new(task::refused(core.id, error))
         }
     }
 }
@@ -63,7 +64,7 @@ where
     F: FnOnce() -> T + Send + 'static,
 {
     if core.is_draining() {
-        return Err(Rejected { closure: f, why: Refused::Shutdown });
+        return Err(Rejected { closure: f, why: Refused::by(core) });
     }
     if core.is_bounded() {
         return try_submit_bounded(core, f);
@@ -92,14 +93,14 @@ where
             Ok(TaskHandle::new(join))
         }
         Admission::Full => Err(Rejected { closure: f, why: Refused::Full }),
-        Admission::Shutdown => Err(Rejected { closure: f, why: Refused::Shutdown }),
+        Admission::Shutdown => Err(Rejected { closure: f, why: Refused::by(core) }),
     }
 }
 
 pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
     if core.is_draining() {
         task::drop_quietly(f);
-        return Err(Refused::Shutdown);
+        return Err(Refused::by(core));
     }
     if core.is_bounded() {
         return spawn_bounded(core, f);
@@ -120,7 +121,7 @@ fn spawn_bounded<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + '
             return Ok(());
         }
         Admission::Full => Refused::Full,
-        Admission::Shutdown => Refused::Shutdown,
+        Admission::Shutdown => Refused::by(core),
     };
     task::drop_quietly(f);
     Err(why)
@@ -277,9 +278,52 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.core().is_paused()
     }
 
-    /// How many tasks can run at once, blocked ones not counted.
+    /// How many tasks can run at once, blocked ones not counted. [`resize`](Self::resize) changes it.
+    #[doc(alias = "getMaximumPoolSize")]
     pub fn max_workers(&self) -> usize {
-        self.core().config.workers
+        self.core().workers()
+    }
+
+    /// Changes [`max_workers`](Self::max_workers) while the pool runs; the old number. New threads start on demand. Surplus workers run their
+    /// tasks to the end, and their threads end when they have been idle for [`keep_alive`](Builder::keep_alive), as spare ones do.
+    ///
+    /// The pool has room for as many threads as [`max_workers`](Builder::max_workers) and [`max_spares`](Builder::max_spares) added up to when it was
+    /// built: what is more for workers is less for spare ones. Under [`GlobalLock`](crate::GlobalLock) one task runs at a time all the same.
+    ///
+    /// # Errors
+    /// [`ResizeError`]: no workers, or more than there is room for. Nothing changes.
+    ///
+    /// ```
+    /// use lockgrain::{ResizeError, ThreadPool};
+    ///
+    /// let pool = ThreadPool::builder().max_workers(2).max_spares(6).build()?;
+    /// assert_eq!((pool.resize(4)?, pool.max_workers()), (2, 4));
+    /// assert_eq!(pool.resize(9), Err(ResizeError::TooMany { asked: 9, most: 8 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "setCorePoolSize")]
+    #[doc(alias = "setMaximumPoolSize")]
+    #[doc(alias = "setParallelism")]
+    pub fn resize(&self, workers: usize) -> Result<usize, ResizeError> {
+        let most = self.core().most_workers();
+        match workers {
+            0 => Err(ResizeError::Zero),
+            asked if asked > most => Err(ResizeError::TooMany { asked, most }),
+            _ => Ok(self.core().resize(workers)),
+        }
+    }
+
+    /// Starts the threads of all workers that have none yet; how many. One that can't be started is counted in
+    /// [`Metrics::start_failures`], and no more are tried.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::builder().max_workers(3).build()?;
+    /// assert_eq!((pool.prestart_all(), pool.prestart_all()), (3, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "prestartAllCoreThreads")]
+    pub fn prestart_all(&self) -> usize {
+        self.core().prestart().0
     }
 
     /// How many tasks may be queued, if that is [bounded](Builder::queue_capacity).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::timer::{self, Period};
-use crate::task::{self, TaskError};
+use crate::task;
 
 impl<P: LockPolicy> ThreadPool<P> {
     /// Has `f` run by a worker once `delay` has passed. It may be later: when a worker is free, as with any task.
@@ -30,8 +30,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// ```
     ///
     /// # Errors
-    /// Through the handle, as with `submit`: [`TaskError::Refused`] once the pool is shutting down, and [`TaskError::NoWorker`] if the timer's
-    /// thread could not be started.
+    /// Through the handle, as with `submit`: [`TaskError::Refused`](crate::TaskError::Refused) once the pool is shutting down, and
+    /// [`TaskError::NoWorker`](crate::TaskError::NoWorker) if the timer's thread could not be started.
     #[doc(alias = "call_later")]
     #[doc(alias = "ScheduledExecutorService")]
     #[doc(alias = "setTimeout")]
@@ -43,7 +43,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         let core = self.core();
         if core.is_draining() {
             task::drop_quietly(f);
-            return TaskHandle::new(task::refused(core.id, TaskError::Refused));
+            return TaskHandle::new(task::refused(core.id, core.refused()));
         }
         TaskHandle::new(timer::delayed(core, delay, f))
     }
@@ -56,8 +56,9 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// The handle is that of the series, and never has a value:
     ///
     /// - [`cancel`](TaskHandle::cancel) between two runs ends the series and drops `f` at once. During a run it returns true as well, and
-    ///   the series ends after it; so does [`request_cancel`](TaskHandle::request_cancel). The handle ends with [`TaskError::Cancelled`].
-    /// - A run that panics ends the series, and the handle with [`TaskError::Panicked`].
+    ///   the series ends after it; so does [`request_cancel`](TaskHandle::request_cancel). The handle ends with
+    ///   [`TaskError::Cancelled`](crate::TaskError::Cancelled).
+    /// - A run that panics ends the series, and the handle with [`TaskError::Panicked`](crate::TaskError::Panicked).
     /// - Without a handle the series goes on until the pool shuts down.
     /// - Between two runs it is [queued](crate::TaskState::Queued), during one it [runs](crate::TaskState::Running).
     ///
@@ -131,7 +132,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         let core = self.core();
         if core.is_draining() {
             task::drop_quietly(f);
-            return TaskHandle::new(task::refused(core.id, TaskError::Refused));
+            return TaskHandle::new(task::refused(core.id, core.refused()));
         }
         TaskHandle::new(timer::series(core, initial_delay, period, f))
     }

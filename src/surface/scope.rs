@@ -34,7 +34,7 @@ impl<'scope, P: LockPolicy> Scope<'scope, '_, P> {
     {
         if self.core.is_draining() {
             task::drop_quietly(f);
-            return TaskHandle::new(task::refused(self.core.id, TaskError::Refused));
+            return TaskHandle::new(task::refused(self.core.id, self.core.refused()));
         }
         let origin = self.origin.reference();
         let closure = move || origin.enter(f);
@@ -54,7 +54,7 @@ impl<'scope, P: LockPolicy> Scope<'scope, '_, P> {
     {
         if self.core.is_draining() {
             task::drop_quietly(f);
-            return Err(Refused::Shutdown);
+            return Err(Refused::by(&self.core));
         }
         let closure = move || {
             let run = || self.origin.reference().enter(f);

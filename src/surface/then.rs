@@ -32,7 +32,7 @@ impl<T: Send + 'static> TaskHandle<T> {
         let before = self.into_join();
         if core.is_draining() {
             task::drop_quietly((f, before));
-            return TaskHandle::new(task::refused(core.id, TaskError::Refused));
+            return TaskHandle::new(task::refused(core.id, core.refused()));
         }
         let next = Continuation::new(Arc::clone(core));
         let has_ended = !before.register(&Wake::Next(next.clone()));

@@ -29,7 +29,9 @@ impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
     unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
         let call = |closure| {
             tally.begins();
-            catch_unwind(AssertUnwindSafe::<F>(closure))
+            let ran = catch_unwind(AssertUnwindSafe::<F>(closure));
+            tally.returned();
+            ran
         };
         // SAFETY: the caller's promise.
         let ran = unsafe { Self::end(header, call, N::ran) };

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::panic::resume_unwind;
 
+use crate::sync::Arc;
+
 /// What a panicking task unwound with, as from [`std::thread::JoinHandle::join`].
 pub type PanicPayload = Box<dyn Any + Send + 'static>;
 
@@ -15,7 +17,7 @@ pub struct Panic(PanicPayload);
 unsafe impl Sync for Panic {}
 
 impl Panic {
-    pub(super) fn new(payload: PanicPayload) -> Self {
+    pub(crate) fn new(payload: PanicPayload) -> Self {
         Self(payload)
     }
 
@@ -51,6 +53,8 @@ pub enum TaskError {
     Refused,
     /// The pool's queue was full when the task was submitted: see [`Builder::queue_capacity`](crate::Builder::queue_capacity).
     QueueFull,
+    /// The pool is broken, and why: a worker's [initializer](crate::Builder::initializer) failed. The task was not run.
+    Broken(Arc<str>),
     /// No worker thread could be started, and none was running.
     NoWorker(io::ErrorKind),
     /// The time given to the wait ran out. Task and handle are as they were.
@@ -92,6 +96,7 @@ impl fmt::Debug for TaskError {
             Self::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
             Self::Refused => f.write_str("Refused"),
             Self::QueueFull => f.write_str("QueueFull"),
+            Self::Broken(why) => f.debug_tuple("Broken").field(why).finish(),
             Self::NoWorker(kind) => f.debug_tuple("NoWorker").field(kind).finish(),
             Self::TimedOut => f.write_str("TimedOut"),
             Self::WouldDeadlock => f.write_str("WouldDeadlock"),
@@ -111,6 +116,7 @@ impl fmt::Display for TaskError {
             Self::QueueFull => f.write_str(
                 "the pool's queue is full: submit again later, raise `queue_capacity`, or say by `when_full` what is to be done",
             ),
+            Self::Broken(why) => write!(f, "the pool is broken, and runs no more tasks: {why}"),
             Self::NoWorker(kind) => {
                 write!(f, "no worker thread could be started ({kind}): lower `max_workers` or raise the limit")
             }

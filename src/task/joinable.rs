@@ -281,6 +281,7 @@ where
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         tally.begins();
         let output = catch_unwind(AssertUnwindSafe(closure)).map_err(TaskError::unwound);
+        tally.returned();
         self.needs.ran();
         tally.ended(output.as_ref().is_err_and(TaskError::is_panic));
         // SAFETY: claimed by the caller, and the closure has been called.

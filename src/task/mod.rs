@@ -41,6 +41,6 @@ pub(crate) use promised::{ANYBODY, Promised, promised};
 pub(crate) use scoped::{OnStack, Scoped};
 pub(crate) use series::{Repeats, series};
 pub use state::TaskState;
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Tally, TaskHooks};
 pub(crate) use target::Target;
 pub(crate) use waiters::{Next, Place, Wake};

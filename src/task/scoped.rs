@@ -145,6 +145,7 @@ impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
         let Slot::Closure(closure) = (unsafe { this.take() }) else { unreachable!("run once") };
         tally.begins();
         let result = catch_unwind(AssertUnwindSafe(closure));
+        tally.returned();
         tally.ended(result.is_err());
         // SAFETY: as above.
         this.slot.with_mut(|slot| unsafe { ptr::write(slot, Slot::Ran(result)) });

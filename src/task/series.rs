@@ -48,6 +48,7 @@ where
             tally.begins();
             catch_unwind(AssertUnwindSafe(closure))
         });
+        tally.returned();
         tally.ended(run.is_err());
         let why = match run {
             Err(payload) => TaskError::unwound(payload),

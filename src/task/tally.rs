@@ -1,6 +1,24 @@
-//! What a worker has run.
+//! What a worker has run, and who wants to hear of it.
 
-use crate::sync::Counter;
+use std::fmt;
+
+use super::joinable::quietly;
+use crate::sync::{Arc, Counter};
+
+type TaskHook = Box<dyn Fn(usize) + Send + Sync>;
+
+/// User code around each task.
+#[derive(Default)]
+pub(crate) struct TaskHooks {
+    pub(crate) before: Option<TaskHook>,
+    pub(crate) after: Option<TaskHook>,
+}
+
+impl fmt::Debug for TaskHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaskHooks")
+    }
+}
 
 /// Counts of one worker, who is the only one to write them.
 #[derive(Debug, Default)]
@@ -8,13 +26,30 @@ pub(crate) struct Tally {
     pub(crate) started: Counter,
     pub(crate) finished: Counter,
     pub(crate) panicked: Counter,
+    /// With the worker's index.
+    hooks: Option<(usize, Arc<TaskHooks>)>,
 }
 
 impl Tally {
+    pub(crate) fn with_hooks(index: usize, hooks: Option<Arc<TaskHooks>>) -> Self {
+        Self { hooks: hooks.map(|hooks| (index, hooks)), ..Self::default() }
+    }
+
     /// A closure is about to be called.
     #[inline]
     pub(super) fn begins(&self) {
         self.started.add_owned(1);
+        if let Some((index, hooks)) = &self.hooks {
+            call(hooks.before.as_ref(), *index);
+        }
+    }
+
+    /// It has returned or unwound; what the task needs it still has.
+    #[inline]
+    pub(super) fn returned(&self) {
+        if let Some((index, hooks)) = &self.hooks {
+            call(hooks.after.as_ref(), *index);
+        }
     }
 
     /// It has ended; nobody can see the result yet.
@@ -24,5 +59,12 @@ impl Tally {
         if panicked {
             self.panicked.add_owned(1);
         }
+    }
+}
+
+#[cold]
+fn call(hook: Option<&TaskHook>, index: usize) {
+    if let Some(hook) = hook {
+        quietly(|| hook(index));
     }
 }

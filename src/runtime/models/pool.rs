@@ -135,6 +135,30 @@ fn a_task_that_blocks_untold_has_its_child_run<P: LockPolicy>(pool: ThreadPool<P
     pool.shutdown();
 }
 
+/// Its first worker runs a task that never tells the pool that it waits for what only a second one can run.
+fn growing_against_submit<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
+    let parker = Arc::new(Parker::new());
+    let (parks, resizes) = (parker.clone(), pool.clone());
+    let waits = pool.submit(move || parks.park());
+    let resizer = thread::spawn(move || assert_eq!(resizes.resize(2), Ok(1)));
+    (1..tasks).for_each(|_| pool.spawn(|| ()).unwrap());
+    pool.spawn(move || parker.unpark()).unwrap();
+    resizer.join().unwrap();
+    waits.result().unwrap();
+    pool.shutdown();
+}
+
+fn shrinking_against_submit<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
+    let resizes = pool.clone();
+    let resizer = thread::spawn(move || assert!(resizes.resize(1).is_ok()));
+    let handles: Vec<_> = (0..tasks).map(|n| pool.submit(move || n)).collect();
+    for (n, handle) in handles.into_iter().enumerate() {
+        assert_eq!(handle.result().unwrap(), n);
+    }
+    resizer.join().unwrap();
+    pool.shutdown();
+}
+
 fn shutdown_runs_what_is_queued<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
     let runs = Runs::new();
     (0..tasks).for_each(|_| pool.spawn(runs.one()).unwrap());
@@ -234,8 +258,10 @@ macro_rules! stamp {
 mod untold {
     use super::*;
 
-    stamp!(@policy fine FineGrained; a_task_that_blocks_untold_has_its_child_run: (waits: 2, 0, 2, 0););
-    stamp!(@policy lock_free LockFree; a_task_that_blocks_untold_has_its_child_run: (two: 2, 0, 1, 2), (waits: 2, 0, 2, 1););
+    stamp!(@policy fine FineGrained; a_task_that_blocks_untold_has_its_child_run: (waits: 2, 0, 2, 0);
+        growing_against_submit: (one: 1, 1, 1, 1););
+    stamp!(@policy lock_free LockFree; a_task_that_blocks_untold_has_its_child_run: (two: 2, 0, 1, 2), (waits: 2, 0, 2, 1);
+        growing_against_submit: (one: 1, 1, 1, 1););
 }
 
 stamp! {
@@ -248,6 +274,7 @@ stamp! {
     both_halves_of_a_join_are_run: (one: 1, 0, 1, 2), (two: 2, 0, 1, 1);
     a_paused_pool_goes_on: (one: 1, 0, 1, 1);
     the_child_of_a_blocking_task_runs: (one: 1, 1, 1, 1);
+    shrinking_against_submit: (two: 2, 0, 1, 1);
     shutdown_runs_what_is_queued: (one: 1, 0, 2, 2), (two: 2, 0, 2, 2), (three: 3, 0, 3, 1);
     shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 2), (two: 2, 0, 2, 1);
     shutdown_against_submit: (one: 1, 0, 1, 3), (two: 2, 0, 2, 2);

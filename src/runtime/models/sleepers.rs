@@ -118,3 +118,35 @@ fn who_blocks_hands_over() {
         sleeper.join().unwrap();
     });
 }
+
+#[test]
+fn a_pool_that_grows_finds_what_is_queued() {
+    check(Some(4), || {
+        let parkers = (0..2).map(|_| Parker::new()).collect();
+        let pool = Arc::new(Pool { idle: Idle::new(1, 2), queued: AtomicU32::new(0), parkers });
+        // The first runs a task that never ends, the second sleeps.
+        assert!(pool.idle.prestart(2) && pool.idle.prestart(2));
+        let _first_of_two = pool.idle.stop_searching();
+        pool.idle.sleep(1, true);
+        let resizer = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                pool.idle.set_target(2);
+                if pool.queued.load(Relaxed) > 0 {
+                    pool.notify();
+                }
+            })
+        };
+        let sleeper = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                pool.parkers[1].park();
+                assert!(pool.take());
+            })
+        };
+        pool.queued.fetch_add(1, Relaxed);
+        pool.notify();
+        resizer.join().unwrap();
+        sleeper.join().unwrap();
+    });
+}
