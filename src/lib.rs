@@ -39,7 +39,7 @@ pub use surface::{
     AlreadyEnded, AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context,
     Failure, Guarded, Key, Keyed, Lent, Map, MapUnordered, Promise, Refused, Rejected, ResizeError, ReturnWhen, Scope,
     Shared, SharedHandle, SharedResult, Strand, TaskHandle, ThreadPool, Unfinished, Values, Waitable, Waited,
-    as_completed, blocking, join_all, promise, wait,
+    as_completed, block_on, blocking, join_all, promise, wait,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

@@ -127,6 +127,29 @@ fn a_delayed_task_is_one_allocation() {
     delayed_one_each::<lockgrain::LockFree>();
 }
 
+/// The task, and what its wakers point at; however often it is polled. But for the list of all futures as that grows.
+fn future_two_each<P: LockPolicy>() {
+    const FUTURES: usize = 500;
+    let (pool, open) = busy::<P>(Builder::new());
+    let mut handles = Vec::with_capacity(FUTURES);
+    let spawned = allocations(|| {
+        handles.extend((0..FUTURES).map(|n| {
+            let carried = [n; 100];
+            pool.spawn_future(async move { std::hint::black_box(carried)[0] })
+        }));
+    });
+    assert!(spawned <= 2 * FUTURES + 30, "{spawned} allocations for {FUTURES} futures");
+    drop(open);
+    pool.shutdown();
+}
+
+#[test]
+fn a_future_is_two_allocations() {
+    future_two_each::<GlobalLock>();
+    future_two_each::<lockgrain::FineGrained>();
+    future_two_each::<lockgrain::LockFree>();
+}
+
 #[test]
 fn a_task_is_one_allocation() {
     one_each::<GlobalLock>(Builder::new());

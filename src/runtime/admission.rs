@@ -157,6 +157,6 @@ fn holds_by_context(frame: &Frame) -> bool {
 }
 
 /// The worker whose code this is gives up its place, and its gate, until the drop, unless it has done so before.
-pub(super) fn leave_worker(innermost: Option<&Frame>) -> Option<Blocked<'_>> {
+pub(crate) fn leave_worker(innermost: Option<&Frame>) -> Option<Blocked<'_>> {
     innermost.filter(|frame| frame.worker.is_some() && frame.kind.get() != Kind::Blocking).map(Blocked::enter)
 }

@@ -9,6 +9,7 @@ use crossbeam_utils::CachePadded;
 
 use super::capacity::Capacity;
 use super::current::{self, Frame, Kind};
+use super::future::Futures;
 use super::idle::{Exit, Idle, Notify};
 use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
@@ -105,6 +106,7 @@ pub(crate) struct Core<P: LockPolicy> {
     free: Mutex<Vec<usize>>,
     pub(super) waits: Waits,
     pub(super) timer: Timer,
+    pub(super) futures: Futures<P>,
     woken: Counter,
     pub(super) start_failures: Counter,
     /// Tasks that ended unrun and that no worker counted.
@@ -155,6 +157,7 @@ impl<P: LockPolicy> Core<P> {
             free: Mutex::new((0..threads).rev().collect()),
             waits: Waits::default(),
             timer: Timer::new(),
+            futures: Futures::new(),
             woken: Counter::default(),
             start_failures: Counter::default(),
             cancelled: Counter::default(),
@@ -210,6 +213,12 @@ impl<P: LockPolicy> Core<P> {
 
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether nobody is left to run what is queued.
+    pub(super) fn is_stuck(&self) -> bool {
+        let word = self.idle.load();
+        self.has_queued() && word.active() == 0 && word.sleeping() == 0
     }
 
     #[inline]
@@ -416,6 +425,7 @@ impl<P: LockPolicy> Core<P> {
     fn stopped(self: &Arc<Self>) {
         // Submitted while the pool stopped: too late to run.
         self.discard_all(|| self.refused());
+        self.end_futures();
         if self.idle.load().has_timer() {
             self.timer.stop();
         }
@@ -450,12 +460,13 @@ impl<P: LockPolicy> Core<P> {
         cancelled
     }
 
-    /// Cancels what is queued or waits for its time, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
+    /// Cancels what is queued, waits for its time, or waits to be woken, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
     pub(crate) fn cancel_queued(&self) -> usize {
         // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
         self.cancelling.store(true, Relaxed);
         let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
-        timed + self.discard_all(|| self.unrun()) + self.waiting_for_values() as usize
+        let futures = self.cancel_futures();
+        timed + futures + self.discard_all(|| self.unrun()) + self.waiting_for_values() as usize
     }
 
     pub(crate) fn timeline(&self) -> Option<Timeline> {

@@ -41,7 +41,7 @@ pub struct WorkerMetrics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Tasks accepted: started, cancelled or still queued. Each run of a series counts as one.
+    /// Tasks accepted: started, cancelled or still queued. Each run of a series counts as one, and each poll of a future.
     pub submitted: u64,
     /// Tasks whose closure has begun to run.
     pub started: u64,

@@ -8,6 +8,7 @@ mod capacity;
 mod continuation;
 mod core;
 pub(crate) mod current;
+pub(crate) mod future;
 mod idle;
 pub(crate) mod keys;
 mod local;
@@ -29,7 +30,7 @@ mod worker;
 
 pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, leave_worker};
 pub(crate) use capacity::Permit;
 pub(crate) use continuation::Continuation;
 pub(crate) use idle::MAX_THREADS;

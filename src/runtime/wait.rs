@@ -26,7 +26,7 @@ pub(crate) trait Awaited {
     fn goal(&self) -> Goal;
     /// Parks until it is over; false if `deadline` passed before. With an alarm perhaps until that goes off.
     fn park_until(&self, deadline: Option<Instant>, alarm: Option<&Arc<Parker>>) -> bool;
-    /// Whether a timer has it come about, and how it stands with that: so the wait may want an alarm.
+    /// Whether a timer or a wake-up has it come about, and how it stands with that: so the wait may want an alarm.
     fn is_timed(&self) -> bool {
         false
     }
@@ -195,7 +195,7 @@ pub(crate) struct Wait {
     goal: Goal,
     /// Whether the waiter may run what it waits for.
     may_inline: bool,
-    /// Has the waiter look again, when a timer has let go what it waits for.
+    /// Has the waiter look again, when a timer has let go what it waits for, or nobody is left to poll a future.
     alarm: Option<Arc<Parker>>,
 }
 
@@ -298,6 +298,14 @@ impl Waits {
         let waits = self.0.lock();
         let waiting = waits.iter().filter(|(_, wait)| matches!(wait.goal, Goal::Task(task, _) if task == target));
         let alarms: Vec<_> = waiting.filter_map(|(_, wait)| wait.alarm.clone()).collect();
+        drop(waits);
+        alarms.iter().for_each(|alarm| alarm.unpark());
+    }
+
+    /// A poll has been queued, and nobody is left to run it: who waits for what comes again may find that out.
+    pub(super) fn look_again_at_all(&self) {
+        let waits = self.0.lock();
+        let alarms: Vec<_> = waits.iter().filter_map(|(_, wait)| wait.alarm.clone()).collect();
         drop(waits);
         alarms.iter().for_each(|alarm| alarm.unpark());
     }

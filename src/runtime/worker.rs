@@ -495,8 +495,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn is_stuck(&self) -> bool {
-        let word = self.core.idle.load();
-        !self.core.queue.is_empty() && word.active() == 0 && word.sleeping() == 0
+        self.core.is_stuck()
     }
 
     fn run_newest_of(&self, scope: ScopeId) -> bool {

@@ -143,7 +143,7 @@ impl<T> TaskHandle<T> {
     /// or has run.
     ///
     /// A series that a timer runs, as of [`ThreadPool::schedule_at_fixed_rate`](crate::ThreadPool::schedule_at_fixed_rate), ends with the run
-    /// that goes on, if one does: true, too.
+    /// that goes on, if one does: true, too. A [future](crate::ThreadPool::spawn_future) can also be cancelled between two polls.
     pub fn cancel(&self) -> bool {
         let Some(join) = &self.join else { return false };
         join.cancel() || join.snapshot().is_cancelled()

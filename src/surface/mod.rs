@@ -2,11 +2,13 @@
 
 mod as_completed;
 mod batch;
+mod block_on;
 mod blocking;
 mod builder;
 mod bulk;
 mod context;
 mod error;
+mod future;
 mod gathered;
 mod guarded;
 mod handle;
@@ -25,6 +27,7 @@ mod wait;
 mod waitable;
 
 pub use as_completed::{AsCompleted, CompletionQueue, Unfinished, as_completed};
+pub use block_on::block_on;
 pub use blocking::blocking;
 pub use builder::Builder;
 pub use bulk::{Bulk, ChunkSize};

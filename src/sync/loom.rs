@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 // Not loom's, which can't be a method's `self`. What loom does not see thereby is that the last drop comes after the others;
 // nothing here relies on that but the freeing of memory. Models that look for leaks use loom's by its own name.
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::{Arc, Weak};
 
 pub(crate) use super::still::Instant;
 

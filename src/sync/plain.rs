@@ -1,6 +1,6 @@
 //! The primitives of an ordinary build.
 
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::{Arc, Weak};
 pub(crate) use std::time::Instant;
 
 pub(crate) use crossbeam_utils::Backoff;

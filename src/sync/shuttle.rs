@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 
-pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::{Arc, Weak};
 
 pub(crate) use super::still::Instant;
 

@@ -44,8 +44,8 @@ impl fmt::Debug for Panic {
 /// Why a handle has no value to give.
 #[non_exhaustive]
 pub enum TaskError {
-    /// Cancelled before it started: through its handle, by a shutdown, or because a run queue dropped it. A series: ended by its handle or by a
-    /// shutdown.
+    /// Cancelled before it started: through its handle, by a shutdown, or because a run queue dropped it. A series or a future:
+    /// ended by its handle or by a shutdown.
     Cancelled,
     /// The closure panicked.
     Panicked(Panic),

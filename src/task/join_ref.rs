@@ -95,11 +95,11 @@ impl<T> JoinRef<T> {
         self.cancel_queued() || (self.snapshot().is_series() && self.request_cancel())
     }
 
-    /// Asks the task to stop, or the series to end; false if it has ended.
+    /// Asks the task to stop, or the series or the future to end; false if it has ended.
     pub(crate) fn request_cancel(&self) -> bool {
         let asked = self.state().request_cancel();
-        if asked && self.snapshot().is_series() {
-            // A run that ends before the request leaves the series queued. Else the run sees it.
+        if asked && self.snapshot().comes_again() {
+            // A run that ends before the request leaves it queued. Else the run sees it.
             self.cancel_queued();
         }
         asked

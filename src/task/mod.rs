@@ -16,6 +16,7 @@ pub(crate) mod memory;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;
 mod needs;
+mod polled;
 mod promised;
 mod scoped;
 mod series;
@@ -37,6 +38,7 @@ pub(crate) use link::Link;
 pub(crate) use list::TaskList;
 pub(crate) use needs::Needs;
 pub use needs::{TaskRef, Ticket};
+pub(crate) use polled::{Schedule, polled};
 pub(crate) use promised::{ANYBODY, Promised, promised};
 pub(crate) use scoped::{OnStack, Scoped};
 pub(crate) use series::{Repeats, series};

@@ -9,7 +9,7 @@
 //! queued ──start──▶ started ──claim_to_fulfil──▶ running ──publish──▶ finished
 //!    └──────────────claim_to_fulfil─────────────────┘
 //! ```
-//! A series goes back from running to queued after each run but the last (`rearm`).
+//! A series goes back from running to queued after each run but the last (`rearm`), a future after each poll but the last.
 //!
 //! Two references keep the allocation alive, a bit each: the executor's (the queue entry, then the worker) and the
 //! handle's. Whoever clears the last one frees. `docs/task-state.md` has the argument.
@@ -20,13 +20,13 @@ use crate::sync::{MODEL, mutant};
 /// Where a task stands, as its handle reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// Accepted and not yet started.
+    /// Accepted and not yet started; a series or a future: between two runs or polls.
     Queued,
-    /// Its closure is running.
+    /// Its closure is running, or its future is being polled.
     Running,
     /// Ended with a value or with an error other than cancellation.
     Finished,
-    /// Ended without having been started; a series: ended by a cancel.
+    /// Ended without having been started; a series or a future: ended by a cancel.
     Cancelled,
 }
 
@@ -50,6 +50,8 @@ const HELD_BACK: u32 = 1 << 8;
 const DELAYED: u32 = 1 << 9;
 /// Runs again and again, each time when a timer says so, and never for a waiter.
 const SERIES: u32 = 1 << 10;
+/// A future: polled again and again, each time when it is woken, and never by a waiter.
+const POLLED: u32 = 1 << 11;
 /// The handle has moved the output out.
 const TAKEN: u32 = 1 << 7;
 
@@ -75,13 +77,18 @@ impl Snapshot {
         self.is_queued() && self.0 & DELAYED != 0
     }
 
-    /// Whether it waits for its time, or has done so.
+    /// Whether it waits for its time or to be woken, or has done so.
     pub(crate) fn is_timed(self) -> bool {
-        self.0 & (DELAYED | SERIES) != 0
+        self.0 & (DELAYED | SERIES | POLLED) != 0
     }
 
     pub(super) fn is_series(self) -> bool {
         self.0 & SERIES != 0
+    }
+
+    /// Whether it is queued again after it has run.
+    pub(super) fn comes_again(self) -> bool {
+        self.0 & (SERIES | POLLED) != 0
     }
 
     pub(crate) fn is_terminal(self) -> bool {
@@ -138,6 +145,11 @@ impl State {
     /// Held back for ever.
     pub(super) fn series() -> Self {
         Self(AtomicU32::new(QUEUED | HELD_BACK | SERIES | EXECUTOR | HANDLE))
+    }
+
+    /// Held back for ever.
+    pub(super) fn polled() -> Self {
+        Self(AtomicU32::new(QUEUED | HELD_BACK | POLLED | EXECUTOR | HANDLE))
     }
 
     /// From now on a waiter may claim the task. Release pairs with the acquire of that claim: what the tasks before it did to the
@@ -233,7 +245,7 @@ impl State {
         orphan
     }
 
-    /// A run of a series has ended: true if it waits for the next one; false if it was asked to stop, as which it now counts as claimed
+    /// A run of a series, or a poll of a future, has ended: true if it waits for the next one; false if it was asked to stop, as which it now counts as claimed
     /// to cancel.
     #[must_use]
     pub(super) fn rearm(&self) -> bool {

@@ -4,6 +4,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod capacity;
+pub(crate) mod futures;
 pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;

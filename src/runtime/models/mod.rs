@@ -1,6 +1,7 @@
 //! Models of the runtime. `cargo xtask models` runs each in its own process.
 
 mod capacity;
+mod futures;
 mod keys;
 mod pool;
 mod sleepers;
