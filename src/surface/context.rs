@@ -3,7 +3,7 @@
 use std::any::{Any, type_name};
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use super::{CancelRequested, Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
@@ -21,11 +21,20 @@ use crate::sync::{Arc, Instant};
 /// let pool = lockgrain::ThreadPool::new().unwrap();
 /// pool.submit_with(|cx| std::thread::scope(|s| { s.spawn(|| cx.checkpoint()); }));
 /// ```
-pub struct Context<P: LockPolicy> {
-    /// The worker's, or that of the pool whose `lock` was called: outlives the context.
-    core: NonNull<Arc<Core<P>>>,
-    /// Outlives the context: the frame is below it on the stack.
-    frame: *const Frame,
+///
+/// It is good for as long as the call lasts that it was handed to, and can't be taken out of it, nor be exchanged for another:
+///
+/// ```compile_fail,E0521
+/// use lockgrain::{GlobalLock, ThreadPool};
+///
+/// let one = ThreadPool::builder().policy::<GlobalLock>().build().unwrap();
+/// let other = ThreadPool::builder().policy::<GlobalLock>().build().unwrap();
+/// one.lock(|outer| other.lock(|inner| std::mem::swap(outer, inner)));
+/// ```
+pub struct Context<'cx, P: LockPolicy> {
+    /// The worker's, or that of the pool whose `lock` was called.
+    core: &'cx Arc<Core<P>>,
+    frame: &'cx Frame,
     /// Since when this task knowingly kept queued tasks waiting.
     waited_for: Option<Instant>,
     /// The worker's value, from its first use until others on this thread may want it.
@@ -33,38 +42,38 @@ pub struct Context<P: LockPolicy> {
     not_send: PhantomData<*mut ()>,
 }
 
-impl<P: LockPolicy> Drop for Context<P> {
+impl<P: LockPolicy> Drop for Context<'_, P> {
     fn drop(&mut self) {
         self.put_own_back();
     }
 }
 
-impl<P: LockPolicy> Context<P> {
-    fn new(core: &Arc<Core<P>>, frame: &Frame) -> Self {
-        Self { core: NonNull::from(core), frame, waited_for: None, own: None, not_send: PhantomData }
+impl<'cx, P: LockPolicy> Context<'cx, P> {
+    fn new(core: &'cx Arc<Core<P>>, frame: &'cx Frame) -> Self {
+        Self { core, frame, waited_for: None, own: None, not_send: PhantomData }
     }
 
     /// Runs `f` with a context for the task that runs on this worker of `pool`, which is a pool of policy `P`.
     ///
     /// # Panics
     /// If this is no worker of that pool: a run queue has handed a task to another pool.
-    fn within<R>(pool: u32, f: impl FnOnce(&mut Self) -> R) -> R {
+    fn within<R>(pool: u32, f: impl FnOnce(&mut Context<P>) -> R) -> R {
         current::frames(|mut frames| {
             let served = frames.find_map(|frame| Some((frame, Core::served_by(frame, pool)?)));
             let (frame, core) =
                 served.expect("a task with a context only runs on a worker of the pool it was submitted to");
-            Self::lent(core, frame, f)
+            Context::lent(core, frame, f)
         })
     }
 
     /// Runs `f` with a context in a frame whose worker holds the lock of `core`.
-    fn lent<R>(core: &Arc<Core<P>>, frame: &Frame, f: impl FnOnce(&mut Self) -> R) -> R {
+    fn lent<R>(core: &Arc<Core<P>>, frame: &Frame, f: impl FnOnce(&mut Context<P>) -> R) -> R {
         let _lent = Lent::enter(frame, false);
-        f(&mut Self::new(core, frame))
+        f(&mut Context::new(core, frame))
     }
 
     /// Enters the gate on a thread from outside, and leaves it at the end, also by a panic.
-    fn locked<R>(core: &Arc<Core<P>>, f: impl FnOnce(&mut Self) -> R) -> R {
+    fn locked<R>(core: &Arc<Core<P>>, f: impl FnOnce(&mut Context<P>) -> R) -> R {
         struct Leave<'a, G: Gate>(&'a G);
         impl<G: Gate> Drop for Leave<'_, G> {
             fn drop(&mut self) {
@@ -75,18 +84,16 @@ impl<P: LockPolicy> Context<P> {
         let _leave = Leave(core.gate());
         Frame::enter(core.id, core.lock.as_covers(), Kind::Context, ptr::null(), ptr::null(), None, |frame| {
             frame.has_context.set(true);
-            f(&mut Self::new(core, frame))
+            f(&mut Context::new(core, frame))
         })
     }
 
-    pub(super) fn core(&self) -> &Arc<Core<P>> {
-        // SAFETY: see the field.
-        unsafe { self.core.as_ref() }
+    pub(super) fn core(&self) -> &'cx Arc<Core<P>> {
+        self.core
     }
 
-    fn frame(&self) -> &Frame {
-        // SAFETY: see the field.
-        unsafe { &*self.frame }
+    fn frame(&self) -> &'cx Frame {
+        self.frame
     }
 
     /// Runs `f`, which may block, with the global lock let go and a spare worker in this one's place; then takes the lock
@@ -364,7 +371,7 @@ where
     }
 }
 
-impl<P: LockPolicy> fmt::Debug for Context<P> {
+impl<P: LockPolicy> fmt::Debug for Context<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("policy", &P::NAME).finish_non_exhaustive()
     }
