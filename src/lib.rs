@@ -20,6 +20,26 @@
 //! | [`FineGrained`] | all workers; a small lock a queue | fair and plain |
 //! | [`LockFree`] (default) | all workers; no lock | throughput |
 //!
+//! What you may look for, coming from Python's `concurrent.futures`, Java's `ThreadPoolExecutor`, or rayon:
+//!
+//! | | |
+//! |---|---|
+//! | submit, and the result with a time-out | [`ThreadPool::submit`], [`TaskHandle::result_timeout`]; without a handle [`ThreadPool::spawn`] |
+//! | cancel; ask a running task to stop | [`TaskHandle::cancel`]; [`TaskHandle::request_cancel`] and [`Context::checkpoint`] |
+//! | callbacks, continuations, `await` | [`TaskHandle::on_done`], [`TaskHandle::then`]; a handle is a future |
+//! | `wait`, `as_completed`, `ExecutorCompletionService` | [`wait`](fn@wait), [`as_completed`], [`CompletionQueue`] |
+//! | `map`, `imap_unordered`, chunks, a bounded buffer | [`ThreadPool::map`], [`ThreadPool::map_unordered`], [`ThreadPool::bulk`] |
+//! | `invokeAll`, `invokeAny` | [`ThreadPool::invoke_all`], [`ThreadPool::invoke_any`] |
+//! | tasks that borrow, fork and join | [`ThreadPool::scope`], [`ThreadPool::join`], [`ThreadPool::install`] |
+//! | a result made elsewhere; one that many read | [`promise`](fn@promise); [`TaskHandle::shared`] |
+//! | a bounded queue, and what to do when it is full | [`Builder::queue_capacity`], [`Builder::when_full`] |
+//! | timers | [`ThreadPool::schedule`], [`ThreadPool::schedule_at_fixed_rate`] |
+//! | initializers, hooks, thread names, sizes | [`Builder`], [`ThreadPool::resize`] |
+//! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |
+//! | code that blocks | [`blocking`](fn@blocking), [`Context::blocking`] |
+//! | async code | [`ThreadPool::spawn_future`], [`block_on`] |
+//! | counters; what ran where and when | [`ThreadPool::metrics`], [`ThreadPool::timeline`] |
+//!
 //! Tasks can name the data they touch ([`Guarded`], [`ThreadPool::when`]): those that have data in common never overlap, run in the order
 //! in which they were submitted, and never block a worker, under each policy.
 //!

@@ -107,7 +107,8 @@ impl<P: LockPolicy> Builder<P> {
         self
     }
 
-    /// How many threads may stand in for workers that wait or block. Default 256; 0 for none.
+    /// How many threads may stand in for workers that wait or block, so that queued tasks go on: a pool never has more threads than `max_workers` and
+    /// this together. Default 256; 0 for none.
     pub fn max_spares(mut self, spares: usize) -> Self {
         self.max_spares = spares;
         self
