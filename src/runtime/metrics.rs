@@ -1,5 +1,6 @@
 //! Counters: one writer each, summed when they are read.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::policy::gate::Histogram;
@@ -119,5 +120,36 @@ impl Metrics {
             workers,
             ..Self::default()
         }
+    }
+}
+
+/// As a table: a row a worker, their sum, and a line for what belongs to no worker.
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, cells: [&dyn fmt::Display; 6]| {
+            write!(f, "{name:<8}")?;
+            cells.iter().try_for_each(|cell| write!(f, " {:>10}", cell.to_string()))?;
+            writeln!(f)
+        };
+        row("worker", [&"started", &"finished", &"panicked", &"cancelled", &"stolen", &"parked"])?;
+        for (index, worker) in self.workers.iter().enumerate() {
+            let WorkerMetrics { started, finished, panicked, cancelled, stolen, parked } = worker;
+            row(&index.to_string(), [started, finished, panicked, cancelled, stolen, parked])?;
+        }
+        let Self { started, finished, panicked, cancelled, stolen, parked, .. } = self;
+        row("all", [started, finished, panicked, cancelled, stolen, parked])?;
+        write!(
+            f,
+            "submitted {}, queued {}, rejected {}, woken {}, threads {}; lock: {} waits in {:.1?}, {} holds in {:.1?}",
+            self.submitted,
+            self.queue_depth,
+            self.rejected,
+            self.woken,
+            self.threads,
+            self.lock_waits,
+            self.lock_wait_time,
+            self.lock_holds,
+            self.lock_hold_time,
+        )
     }
 }

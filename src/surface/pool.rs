@@ -336,7 +336,17 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.core().timeline()
     }
 
-    /// A snapshot of the pool's counters.
+    /// A snapshot of the pool's counters. Its `Display` is a table.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::builder().max_workers(2).build()?;
+    /// pool.for_each(0..100, drop)?;
+    /// pool.shutdown();
+    /// let metrics = pool.metrics();
+    /// assert_eq!((metrics.submitted, metrics.finished), (100, 100));
+    /// assert_eq!(metrics.to_string().lines().count(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         self.core().metrics()
     }
