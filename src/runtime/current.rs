@@ -132,6 +132,8 @@ pub(crate) struct OriginRef(*const Origin);
 
 // SAFETY: as for `Origin`.
 unsafe impl Send for OriginRef {}
+// SAFETY: as above.
+unsafe impl Sync for OriginRef {}
 
 impl Origin {
     pub(super) fn of(frame: &Frame) -> Self {
@@ -160,9 +162,8 @@ impl OriginRef {
         frames(|mut frames| {
             // SAFETY: the scope of a task is open.
             let opened_in = unsafe { &*self.0 }.0;
-            // In that frame it is no task of its own, but part of what opened the scope.
-            let frame = frames.next().filter(|frame| !ptr::eq(*frame, opened_in));
-            let _leave = frame.map(|frame| {
+            debug_assert!(frames.clone().next().is_none_or(|frame| !ptr::eq(frame, opened_in)), "a frame of its own");
+            let _leave = frames.next().map(|frame| {
                 frame.scope.set(self.0);
                 Leave(frame)
             });

@@ -126,16 +126,16 @@ where
 {
     let origin = Origin::of(frame);
     let on_thief = origin.reference();
-    let job = OnStack::new(move || on_thief.enter(b));
+    let job = OnStack::new(b, move |b| on_thief.enter(b));
     let job = &job;
     // SAFETY: this function is not left before the task has come back or its latch is set.
     let task = unsafe { OnStack::task(NonNull::from(job)) };
-    let (id, scope) = (task.identity(), task.scope());
+    let id = task.identity();
     worker.core.queue.push(&worker.local, task);
     worker.core.notify_soon();
     let a = catch_unwind(AssertUnwindSafe(a));
     if !worker.take_back(id) {
-        wait_for_latch(job.latch(), scope);
+        wait_for_latch(job.latch(), (&raw const *job.latch()).cast());
     }
     let a = a.unwrap_or_else(|payload| {
         // SAFETY: as below. It is not begun any more.

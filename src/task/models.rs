@@ -256,7 +256,7 @@ fn a_scope_is_over_when_its_tasks_have_counted_down() {
 #[test]
 fn a_task_on_a_stack_gives_its_result_to_who_waits() {
     check(Some(3), || {
-        let job = Box::new(OnStack::new(|| Box::new(7)));
+        let job = Box::new(OnStack::new(|| Box::new(7), |make| make()));
         // SAFETY: the latch is waited for below.
         let task = unsafe { OnStack::task(std::ptr::NonNull::from(&*job)) };
         let thief = thread::spawn(move || run(task));

@@ -64,11 +64,12 @@ enum Slot<F, R> {
     Empty,
 }
 
-/// A single task in the memory of who waits for it.
+/// A single task in the memory of who waits for it. Whoever else runs it does so through `elsewhere`.
 #[repr(C)]
-pub(crate) struct OnStack<F, R> {
+pub(crate) struct OnStack<F, W, R> {
     header: Header,
     needs: Alone,
+    elsewhere: W,
     slot: UnsafeCell<Slot<F, R>>,
 }
 
@@ -83,13 +84,14 @@ impl Needs for Alone {
     }
 }
 
-impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
+impl<F: FnOnce() -> R + Send, W: Fn(F) -> R + Sync, R: Send> OnStack<F, W, R> {
     const VTABLE: VTable =
         VTable { run: Self::run, discard: Self::give_back, name: type_name::<F>, needs: Self::needs, join: None };
 
-    pub(crate) fn new(closure: F) -> Self {
+    #[inline]
+    pub(crate) fn new(closure: F, elsewhere: W) -> Self {
         let needs = Alone { latch: Latch::new() };
-        Self { header: Header::new(&Self::VTABLE), needs, slot: UnsafeCell::new(Slot::Closure(closure)) }
+        Self { header: Header::new(&Self::VTABLE), needs, elsewhere, slot: UnsafeCell::new(Slot::Closure(closure)) }
     }
 
     pub(crate) fn latch(&self) -> &Latch {
@@ -109,6 +111,7 @@ impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
     ///
     /// # Safety
     /// The task has come back, or the latch is set.
+    #[inline]
     unsafe fn take(&self) -> Slot<F, R> {
         // SAFETY: nobody else has the task any more.
         self.slot.with_mut(|slot| unsafe { ptr::replace(slot, Slot::Empty) })
@@ -118,6 +121,7 @@ impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
     ///
     /// # Safety
     /// As for `take`; once.
+    #[inline]
     pub(crate) unsafe fn finish(&self) -> Caught<R> {
         // SAFETY: the caller's promise.
         match unsafe { self.take() } {
@@ -137,7 +141,7 @@ impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
     }
 
     /// # Safety
-    /// `header` is that of a live `OnStack<F, R>` whose task the caller has.
+    /// `header` is that of a live `OnStack<F, W, R>` whose task the caller has.
     unsafe fn run(header: NonNull<Header>, tally: &Tally) -> Ran {
         // SAFETY: the caller's promise.
         let this = unsafe { header.cast::<Self>().as_ref() };
@@ -167,7 +171,7 @@ impl<F: FnOnce() -> R + Send, R: Send> OnStack<F, R> {
     }
 
     /// # Safety
-    /// `header` is that of a live `OnStack<F, R>`.
+    /// `header` is that of a live `OnStack<F, W, R>`.
     unsafe fn needs<'a>(header: NonNull<Header>) -> NonNull<dyn Needs + 'a> {
         // SAFETY: the caller's promise.
         let this = unsafe { header.cast::<Self>().as_ref() };
