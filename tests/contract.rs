@@ -237,6 +237,10 @@ stamp! {
         who_waits_for_a_key_delays_nobody_who_needs_another,
         nobody_starts_early_for_a_cancelled_task,
         a_task_with_a_key_waits_for_its_child;
+    stuck:
+        the_next_of_several_comes_with_its_time,
+        who_waits_runs_what_comes_after_a_promise,
+        a_wait_for_another_pool_is_no_deadlock;
     states:
         each_state_has_its_answers,
         each_state_answers_a_wait_of_no_time,

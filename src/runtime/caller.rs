@@ -11,9 +11,9 @@ use super::wait::Wait;
 use super::worker::Blockable;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
-use crate::sync::{Arc, Parker};
+use crate::sync::Arc;
 use crate::task::state::State;
-use crate::task::{Identity, Latch, Ran, Tally, Task, WaitError};
+use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
 /// The pool of a caller's frame: none, as the frame's worker is not one of a pool's.
 const NO_POOL: u32 = 0;
@@ -95,8 +95,6 @@ impl<P: LockPolicy> Blockable for Caller<P> {
         false
     }
 
-    fn begin_scope_wait(&self, _latch: &Latch, _parker: &Arc<Parker>) {}
-
     fn is_stuck(&self) -> bool {
         false
     }
@@ -108,8 +106,6 @@ impl<P: LockPolicy> Blockable for Caller<P> {
     fn run_on_top(&self, _task: Task) {
         unreachable!("it finds none");
     }
-
-    fn nudge_scopes(&self) {}
 
     fn share_kept(&self) {}
 

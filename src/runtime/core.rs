@@ -265,6 +265,14 @@ impl<P: LockPolicy> Core<P> {
         self.settle(self.idle.notify_soon());
     }
 
+    /// As `notify`, for what had been queued before.
+    pub(super) fn notify_others(self: &Arc<Self>) {
+        match self.idle.notify(true) {
+            Notify::Stuck => {}
+            notify => self.settle(notify),
+        }
+    }
+
     /// Has a worker stand in line at the gate for a queued task.
     pub(crate) fn notify_extra(self: &Arc<Self>) {
         self.settle(self.idle.notify_extra(self.workers()));
@@ -283,6 +291,7 @@ impl<P: LockPolicy> Core<P> {
                     self.start_failed(&error);
                 }
             }
+            Notify::Stuck => self.waits.rouse(),
             Notify::Stopped => {
                 self.discard_all(|| self.refused());
             }
@@ -330,6 +339,9 @@ impl<P: LockPolicy> Core<P> {
             self.stop_if_empty();
         }
         self.let_over_if_stuck();
+        if self.is_stuck() {
+            self.waits.rouse();
+        }
     }
 
     /// Starts what is missing of the workers' threads; how many, and why no more.

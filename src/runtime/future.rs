@@ -47,9 +47,6 @@ impl<P: LockPolicy> FutureTask<P> {
     /// In the order of the wake-ups, so that futures that wake one another do not keep the rest waiting.
     fn queue(&self, task: Task) {
         self.core.inject(task);
-        if self.core.is_stuck() && !mutant("future_tells_no_waiter") {
-            self.core.waits.look_again_at_all();
-        }
     }
 
     /// To be polled no more. If it is idle, its task is the caller's to end.

@@ -84,6 +84,8 @@ pub(super) enum Notify {
     Wake(usize),
     /// Start a thread: it counts as active and searching.
     Start,
+    /// Every thread there may be is blocked: nobody sees the work but who waits for it.
+    Stuck,
     /// The pool has stopped.
     Stopped,
 }
@@ -183,6 +185,7 @@ impl Idle {
             let (change, wake) = match sleepers.last() {
                 Some(_) => ((ACTIVE + SEARCHING).wrapping_sub(SLEEPING), true),
                 None if word.threads() < self.max_threads => (ACTIVE + SEARCHING + THREADS, false),
+                None if word.active() == 0 && !mutant("idle_stuck_untold") => return Notify::Stuck,
                 None => return Notify::Enough,
             };
             match self.word.compare_exchange(word.0, word.0.wrapping_add(change), AcqRel, Acquire) {
@@ -378,6 +381,8 @@ mod tests {
         // A spare one may take the place of one that blocks, but there is none.
         idle.block();
         assert!(matches!(idle.notify(false), Notify::Enough));
+        idle.block();
+        assert!(matches!(idle.notify(false), Notify::Stuck));
         assert_eq!(idle.load().threads(), 2);
     }
 }

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use super::Core;
 use super::current::{self, Frame, Kind, Origin};
 use super::patience::Patience;
+use super::wait::Wait;
 use super::worker::{Blockable, Worker};
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::RunQueue;
@@ -67,28 +68,29 @@ fn wait_for_latch(latch: &Latch, scope: ScopeId) {
 fn wait_on_worker(frame: &Frame, worker: &dyn Blockable, latch: &Latch, parker: &Arc<Parker>, scope: ScopeId) {
     let kind = frame.kind.get();
     let blocks = kind != Kind::Blocking;
+    let begin = || {
+        let begun = worker.begin_wait(Wait::for_latch(latch, parker.clone()));
+        debug_assert!(begun.is_ok(), "nobody delays a latch");
+    };
+    begin();
     let held = blocks && worker.block(kind == Kind::Plain);
-    // By somebody who found nobody else to run what is queued, and nothing of his own.
-    let mut nudged = false;
     while !latch.is_set() {
-        worker.begin_scope_wait(latch, parker);
         let stuck = worker.is_stuck();
-        let found = if stuck || nudged { worker.find_any_of(scope) } else { None };
-        if found.is_none() {
-            if stuck && !nudged {
-                worker.nudge_scopes();
-            }
-            parker.park();
-        }
-        nudged = found.is_none();
-        worker.end_wait();
-        if let Some(task) = found {
+        if stuck && let Some(task) = worker.find_any_of(scope) {
+            worker.end_wait();
             // With the lock, as any worker.
             worker.unblock(frame.is_exclusive());
             worker.run_on_top(task);
+            begin();
             worker.block(true);
+            continue;
         }
+        if stuck {
+            let _goes_on = worker.check_progress();
+        }
+        parker.park();
     }
+    worker.end_wait();
     if blocks {
         worker.unblock(held);
     }

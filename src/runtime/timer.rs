@@ -244,14 +244,10 @@ impl<P: LockPolicy> Core<P> {
             self.count_cancelled(1);
             return;
         }
-        let identity = task.identity();
         if kind == Timed::Once {
             task.let_go();
         }
         self.push(task);
-        if !mutant("timer_tells_no_waiter") {
-            self.waits.look_again(identity);
-        }
     }
 
     /// A closure that waited for its time has been dropped, most often by a cancel, and then there is an entry for nothing. These are taken

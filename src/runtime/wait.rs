@@ -7,7 +7,7 @@ use super::patience::Patience;
 use super::worker::Blockable;
 use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local, mutant};
 use crate::task::state::State;
-use crate::task::{ANYBODY, Group, Identity, Latch, Target, TaskRef, WaitError, Wake};
+use crate::task::{ANYBODY, Group, Identity, Latch, Member, Target, TaskRef, WaitError, Wake};
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
@@ -24,16 +24,12 @@ pub(crate) trait Awaited {
     fn run_queued(&self, pool: u32, worker: &dyn Blockable) -> bool;
     /// What the deadlock detection goes by.
     fn goal(&self) -> Goal;
-    /// Parks until it is over; false if `deadline` passed before. With an alarm perhaps until that goes off.
-    fn park_until(&self, deadline: Option<Instant>, alarm: Option<&Arc<Parker>>) -> bool;
-    /// Whether a timer or a wake-up has it come about, and how it stands with that: so the wait may want an alarm.
-    fn is_timed(&self) -> bool {
-        false
-    }
+    /// From now on a nudge ends the next `park_until`.
+    fn begin_look(&self) {}
+    /// Parks until it is over, or has been [nudged](Wait::nudge); false if `deadline` passed before.
+    fn park_until(&self, deadline: Option<Instant>, parker: &Arc<Parker>) -> bool;
     /// Whether [`run_queued`](Self::run_queued) would do something.
-    fn is_queued(&self, _pool: u32) -> bool {
-        false
-    }
+    fn is_queued(&self, pool: u32) -> bool;
 }
 
 /// A single task.
@@ -60,22 +56,20 @@ impl<T: Target + ?Sized> Awaited for T {
     }
 
     fn goal(&self) -> Goal {
-        Goal::Task(self.identity(), self.state())
+        Goal::Task(Member::of(self), self.state())
     }
 
-    fn park_until(&self, deadline: Option<Instant>, alarm: Option<&Arc<Parker>>) -> bool {
-        let parker = alarm.cloned().unwrap_or_else(|| Arc::new(Parker::new()));
+    fn park_until(&self, deadline: Option<Instant>, parker: &Arc<Parker>) -> bool {
         let wake = Wake::Thread(parker.clone());
-        // Without an alarm a permit comes from the end of the task alone.
-        if !self.register(&wake) || parker.park_until(deadline) || self.is_over() {
+        if !self.register(&wake) {
+            return true;
+        }
+        let woken = parker.park_until(deadline);
+        if self.is_over() {
             return true;
         }
         self.deregister(&wake);
-        false
-    }
-
-    fn is_timed(&self) -> bool {
-        self.snapshot().is_timed()
+        woken
     }
 
     fn is_queued(&self, pool: u32) -> bool {
@@ -95,7 +89,8 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         if frames.clone().any(|frame| awaited.needs(frame.task.get())) {
             return Err(WaitError::WouldDeadlock);
         }
-        let Some(innermost) = frames.clone().next() else { return park(awaited, deadline) };
+        let parker = Arc::new(Parker::new());
+        let Some(innermost) = frames.clone().next() else { return park(awaited, deadline, &parker) };
         // Code with a context holds the lock, and only its context may let go of it.
         let holds = |frame: &Frame| {
             let holds = frame.is_exclusive() && frame.kind.get() == Kind::Context;
@@ -104,61 +99,58 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         if frames.clone().any(holds) {
             return Err(WaitError::WouldDeadlock);
         }
-        let Some(worker) = innermost.worker else { return park(awaited, deadline) };
+        let Some(worker) = innermost.worker else { return park(awaited, deadline, &parker) };
         // SAFETY: the worker of a frame is below it on this thread's stack.
         let worker = unsafe { &*worker };
         let may_inline = innermost.kind.get() == Kind::Plain && deadline.is_none() && worker.may_inline();
-        let alarm = awaited.is_timed().then(|| Arc::new(Parker::new()));
         let blocks = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
-        loop {
-            if may_inline && awaited.run_queued(innermost.pool, worker) {
-                return Ok(());
-            }
-            worker.begin_wait(Wait::new(frames.clone(), awaited.goal(), may_inline, alarm.clone()))?;
-            // The timer may have let it go just before, when there was no wait to be told.
-            let missed = alarm.is_some() && may_inline && !mutant("wait_misses_the_time");
-            if missed && awaited.is_queued(innermost.pool) {
-                worker.end_wait();
-                continue;
-            }
+        while !(may_inline && awaited.run_queued(innermost.pool, worker)) {
+            let timed = deadline.is_some();
+            worker.begin_wait(Wait::new(frames.clone(), awaited.goal(), parker.clone(), may_inline, timed))?;
             let held = blocks && worker.block(release);
-            let waited = if deadline.is_none() { worker.check_progress() } else { Ok(()) };
-            let waited = waited.and_then(|()| park_with(awaited, deadline, alarm.as_ref()));
+            let waited = loop {
+                awaited.begin_look();
+                if worker.is_stuck() {
+                    if may_inline && awaited.is_queued(innermost.pool) {
+                        break None;
+                    }
+                    if let Err(error) = worker.check_progress() {
+                        break Some(Err(error));
+                    }
+                }
+                let waited = park(awaited, deadline, &parker);
+                if waited.is_err() || awaited.is_over() {
+                    break Some(waited);
+                }
+            };
             worker.end_wait();
             if blocks {
                 worker.unblock(held);
             }
-            if alarm.is_none() || waited.is_err() || awaited.is_over() {
+            if let Some(waited) = waited {
                 return waited;
             }
         }
+        Ok(())
     })
 }
 
-fn park<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) -> Result<(), WaitError> {
-    park_with(awaited, deadline, None)
-}
-
-fn park_with<A: Awaited + ?Sized>(
-    awaited: &A,
-    deadline: Option<Instant>,
-    alarm: Option<&Arc<Parker>>,
-) -> Result<(), WaitError> {
+fn park<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>, parker: &Arc<Parker>) -> Result<(), WaitError> {
     // Without the thread's locals, in a destructor of one, it parks at once.
     let seen = !MODEL && PATIENCE.try_with(|patience| patience.look(|| awaited.seems_over())).unwrap_or(false);
-    if (seen && awaited.is_over()) || awaited.park_until(deadline, alarm) { Ok(()) } else { Err(WaitError::TimedOut) }
+    if (seen && awaited.is_over()) || awaited.park_until(deadline, parker) { Ok(()) } else { Err(WaitError::TimedOut) }
 }
 
 /// What has to happen for a wait to be over.
 pub(crate) enum Goal {
     /// This task ends; its state word is alive as long as the wait.
-    Task(Identity, *const State),
+    Task(Member, *const State),
     /// One of these does.
     Any(Arc<Group>),
-    /// This latch is set, which is alive as long as the wait, and unparks the parker. It is delayed by nobody: that who opened a scope waits for its
-    /// tasks is known from the time when it is opened.
-    Latch(*const Latch, Arc<Parker>),
+    /// This latch is set, which is alive as long as the wait. It is delayed by nobody: that who opened a scope waits for its tasks is known
+    /// from the time when it is opened.
+    Latch(*const Latch),
 }
 
 impl Goal {
@@ -168,21 +160,16 @@ impl Goal {
             Self::Task(_, state) => unsafe { &**state }.load().is_terminal(),
             Self::Any(group) => group.is_over(),
             // SAFETY: as above.
-            Self::Latch(latch, _) => unsafe { &**latch }.is_set(),
+            Self::Latch(latch) => unsafe { &**latch }.is_set(),
         }
-    }
-
-    fn comes_by_time(&self) -> bool {
-        // SAFETY: as in `is_over`.
-        matches!(self, Self::Task(_, state) if unsafe { &**state }.load().comes_by_time())
     }
 
     /// Whether it can't be over if none of the delayed tasks ends.
     fn is_delayed(&self, delayed: &HashSet<Identity>) -> bool {
         match self {
-            Self::Task(task, _) => delayed.contains(task),
+            Self::Task(task, _) => delayed.contains(&task.task),
             Self::Any(group) => group.awaits_only(|member| delayed.contains(&member.task)),
-            Self::Latch(..) => false,
+            Self::Latch(_) => false,
         }
     }
 }
@@ -193,17 +180,20 @@ pub(crate) struct Wait {
     /// Those of them that hold guarded values, as long as the wait.
     holders: Vec<TaskRef>,
     goal: Goal,
+    parker: Arc<Parker>,
     /// Whether the waiter may run what it waits for.
     may_inline: bool,
-    /// Has the waiter look again, when a timer has let go what it waits for, or nobody is left to poll a future.
-    alarm: Option<Arc<Parker>>,
+    /// Whether it ends by itself.
+    timed: bool,
+    /// Whether the waiter has looked for what it could run since there last was something new in the queues, and found nothing.
+    looked: bool,
 }
 
 // SAFETY: the pointers are compared, or used while the wait goes on: state and latch are made of atomics.
 unsafe impl Send for Wait {}
 
 impl Wait {
-    fn new(frames: Frames<'_>, goal: Goal, may_inline: bool, alarm: Option<Arc<Parker>>) -> Self {
+    fn new(frames: Frames<'_>, goal: Goal, parker: Arc<Parker>, may_inline: bool, timed: bool) -> Self {
         let (mut stack, mut holders) = (Vec::new(), Vec::new());
         current::lineage(frames, |frame| {
             let task = frame.task.get();
@@ -214,12 +204,42 @@ impl Wait {
                 holders.extend(TaskRef::of(task));
             }
         });
-        Self { stack, holders, goal, may_inline, alarm }
+        Self { stack, holders, goal, parker, may_inline, timed, looked: false }
     }
 
-    /// Whether it can end without another task's doing: it is over, or only time is missing for what it waits for to run here.
-    fn ends_by_itself(&self) -> bool {
-        self.goal.is_over() || (self.may_inline && self.goal.comes_by_time())
+    /// For the tasks of a scope.
+    pub(super) fn for_latch(latch: &Latch, parker: Arc<Parker>) -> Self {
+        let goal = Goal::Latch(latch);
+        Self { stack: Vec::new(), holders: Vec::new(), goal, parker, may_inline: true, timed: false, looked: false }
+    }
+
+    /// Whether it may end although no thread of the pool goes on: it is over, or what it waits for is somebody else's to do, or can be run
+    /// here, now or when its time has come.
+    fn may_end(&self, pool: u32, others: &[(usize, Self)]) -> bool {
+        let waits = |task| others.iter().any(|(_, other)| other.stack.contains(&task));
+        let elsewhere = |member: Member| member.pool != pool && !waits(member.task);
+        let by_goal = match &self.goal {
+            Goal::Task(member, state) => {
+                // SAFETY: as in `Goal::is_over`.
+                let state = unsafe { &**state }.load();
+                let runs_here = self.may_inline && (state.is_claimable() || state.comes_by_time());
+                let runs = !state.is_queued() && !waits(member.task);
+                elsewhere(*member) || runs_here || runs
+            }
+            Goal::Any(group) => {
+                let by_time = |member: Member| self.may_inline && member.by_time && !waits(member.task);
+                group.awaits_some(|member| elsewhere(member) || by_time(member))
+            }
+            Goal::Latch(_) => false,
+        };
+        self.timed || by_goal || self.goal.is_over()
+    }
+
+    fn nudge(&self) {
+        match &self.goal {
+            Goal::Any(group) => group.nudge(),
+            _ => self.parker.unpark(),
+        }
     }
 
     /// Whether the goal can't be reached before a task on this stack has ended. `others` are the waits that go on.
@@ -275,49 +295,33 @@ impl Waits {
         Ok(())
     }
 
-    /// Notes a wait for the tasks of a scope.
-    pub(super) fn begin_scope(&self, worker: usize, latch: &Latch, parker: &Arc<Parker>) {
-        let goal = Goal::Latch(latch, parker.clone());
-        let wait = Wait { stack: Vec::new(), holders: Vec::new(), goal, may_inline: true, alarm: None };
-        self.0.lock().push((worker, wait));
-    }
-
-    /// Unparks the others that wait for the tasks of a scope.
-    pub(super) fn nudge_scopes(&self, worker: usize) {
-        let waits = self.0.lock();
-        let others = waits.iter().filter(|(other, _)| *other != worker);
-        let parkers = others
-            .filter_map(|(_, wait)| if let Goal::Latch(_, parker) = &wait.goal { Some(parker.clone()) } else { None });
-        let parkers: Vec<_> = parkers.collect();
-        drop(waits);
-        parkers.iter().for_each(|parker| parker.unpark());
-    }
-
-    /// A timer has let the task go: who waits for it may run it, or finds out that nobody can.
-    pub(super) fn look_again(&self, target: Identity) {
-        let waits = self.0.lock();
-        let waiting = waits.iter().filter(|(_, wait)| matches!(wait.goal, Goal::Task(task, _) if task == target));
-        let alarms: Vec<_> = waiting.filter_map(|(_, wait)| wait.alarm.clone()).collect();
-        drop(waits);
-        alarms.iter().for_each(|alarm| alarm.unpark());
-    }
-
-    /// A poll has been queued, and nobody is left to run it: who waits for what comes again may find that out.
-    pub(super) fn look_again_at_all(&self) {
-        let waits = self.0.lock();
-        let alarms: Vec<_> = waits.iter().filter_map(|(_, wait)| wait.alarm.clone()).collect();
-        drop(waits);
-        alarms.iter().for_each(|alarm| alarm.unpark());
-    }
-
-    /// An error if all `threads` wait and none of their waits ends by itself.
-    pub(super) fn check(&self, worker: usize, threads: usize) -> Result<(), WaitError> {
-        let waits = self.0.lock();
-        debug_assert!(waits.iter().any(|(other, _)| *other == worker));
-        if waits.len() < threads || waits.iter().any(|(_, wait)| wait.ends_by_itself()) {
-            return Ok(());
+    /// Something new is in the queues, and nobody is left to run it but who waits for it.
+    pub(super) fn rouse(&self) {
+        let mut waits = self.0.lock();
+        for (_, wait) in waits.iter_mut() {
+            wait.looked = false;
+            wait.nudge();
         }
-        Err(WaitError::WouldDeadlock)
+    }
+
+    /// A waiter has found nothing to run, and so has nobody else to run what is queued. An error if all `threads` wait, have found nothing, and none of
+    /// their waits may end. The last one to look says so.
+    pub(super) fn check(&self, worker: usize, pool: u32, threads: usize) -> Result<(), WaitError> {
+        let mut waits = self.0.lock();
+        let mine = waits.iter_mut().rfind(|(other, _)| *other == worker).map(|(_, wait)| wait);
+        mine.expect("it has begun").looked = true;
+        let mut all = waits.len() >= threads;
+        for (_, wait) in waits.iter().filter(|(_, wait)| !wait.looked) {
+            all = false;
+            // It may have looked when another had the queues' tasks in its hands.
+            if !mutant("wait_leaves_it_to_others") {
+                wait.nudge();
+            }
+        }
+        if all && !waits.iter().any(|(_, wait)| wait.may_end(pool, &waits)) {
+            return Err(WaitError::WouldDeadlock);
+        }
+        Ok(())
     }
 
     pub(super) fn end(&self, worker: usize) {

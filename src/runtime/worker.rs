@@ -13,9 +13,9 @@ use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
-use crate::sync::{Arc, Instant, MODEL, Parker, hint, mutant};
+use crate::sync::{Arc, Instant, MODEL, hint, mutant};
 use crate::task::state::State;
-use crate::task::{Identity, Latch, Ran, Tally, Task, WaitError};
+use crate::task::{Identity, Ran, Tally, Task, WaitError};
 
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
@@ -63,21 +63,17 @@ pub(crate) trait Blockable {
     fn run_inline(&self, task: Identity, state: *const State, run: &mut dyn FnMut(&Tally));
     /// Notes what this worker is about to wait for; an error if the wait could never end.
     fn begin_wait(&self, wait: Wait) -> Result<(), WaitError>;
-    /// After `block`: an error, and no wait begun, if nobody is left to run what is queued.
+    /// If it is stuck, and this wait can't help it: an error if no other can.
     fn check_progress(&self) -> Result<(), WaitError>;
     fn end_wait(&self);
     /// Runs the newest task in this worker's queue on top of the one that waits for it, if it is of that scope.
     fn run_newest_of(&self, scope: ScopeId) -> bool;
-    /// Notes that this worker waits for the tasks of a scope.
-    fn begin_scope_wait(&self, latch: &Latch, parker: &Arc<Parker>);
     /// After `block`: whether nobody is left to run what is queued.
     fn is_stuck(&self) -> bool;
     /// Takes a task of that scope out of the queues.
     fn find_any_of(&self, scope: ScopeId) -> Option<Task>;
     /// Runs a task on top of the one that waits for it.
     fn run_on_top(&self, task: Task);
-    /// Has the others that wait for the tasks of a scope look for them.
-    fn nudge_scopes(&self);
     /// Has others find the task that it keeps for itself.
     fn share_kept(&self);
     /// The worker's value, unless a context has it.
@@ -360,6 +356,26 @@ impl<P: LockPolicy> Worker<P> {
         found.map(Task::forget).is_some()
     }
 
+    /// Takes all tasks out of the queues, and puts them back but for the first one that is wanted.
+    fn sift(&self, wanted: impl Fn(&Task) -> bool) -> Option<Task> {
+        let queue = &self.core.queue;
+        let mut taken = Vec::new();
+        while !queue.is_empty() {
+            match queue.take() {
+                Find::Task(task, _) => taken.push(task),
+                Find::Retry | Find::Empty => hint::spin_loop(),
+            }
+        }
+        let at = taken.iter().position(wanted);
+        let found = at.map(|at| taken.remove(at));
+        if !taken.is_empty() {
+            taken.into_iter().for_each(|task| queue.inject(task));
+            // Who waits hears of it if this worker has found nothing: there is nothing new.
+            self.core.notify_others();
+        }
+        found
+    }
+
     /// Runs a task on top of the one that waits for it.
     fn on_top(&self, task: Identity, state: *const State, run: impl FnOnce()) {
         let since = self.clock();
@@ -491,7 +507,14 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn check_progress(&self) -> Result<(), WaitError> {
-        if self.is_stuck() { self.core.waits.check(self.index, self.core.idle.load().threads()) } else { Ok(()) }
+        let check = || self.core.waits.check(self.index, self.core.id, self.core.idle.load().threads());
+        check().or_else(|_| {
+            // That a task is seen to be in a queue does not say that it is seen to have been let go before; to have had it in hand does.
+            if !mutant("wait_trusts_the_first_look") {
+                self.sift(|_| false);
+            }
+            check()
+        })
     }
 
     fn is_stuck(&self) -> bool {
@@ -509,35 +532,13 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         runs
     }
 
-    fn begin_scope_wait(&self, latch: &Latch, parker: &Arc<Parker>) {
-        self.core.waits.begin_scope(self.index, latch, parker);
-    }
-
     fn find_any_of(&self, scope: ScopeId) -> Option<Task> {
-        let queue = &self.core.queue;
-        let mut taken = Vec::new();
-        while !queue.is_empty() {
-            match queue.take() {
-                Find::Task(task, _) => taken.push(task),
-                Find::Retry | Find::Empty => hint::spin_loop(),
-            }
-        }
-        let at = taken.iter().position(|task| task.scope() == scope);
-        let found = at.map(|at| taken.remove(at));
-        if !taken.is_empty() {
-            taken.into_iter().for_each(|task| queue.inject(task));
-            self.core.notify();
-        }
-        found
+        self.sift(|task| task.scope() == scope)
     }
 
     fn run_on_top(&self, task: Task) {
         let (identity, state) = (task.identity(), state_of(&task));
         self.on_top(identity, state, || self.settle(task));
-    }
-
-    fn nudge_scopes(&self) {
-        self.core.waits.nudge_scopes(self.index);
     }
 
     fn end_wait(&self) {

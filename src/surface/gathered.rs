@@ -20,6 +20,13 @@ struct Left<H> {
     tried: usize,
 }
 
+impl<H: Waitable> Left<H> {
+    fn first_queued(&self, pool: u32) -> Option<usize> {
+        let is_queued = |handle: &H| target(handle).is_some_and(|target| target.is_queued(pool));
+        self.handles.range(self.tried..).find(|(_, handle)| is_queued(handle)).map(|(&number, _)| number)
+    }
+}
+
 fn target<H: Waitable>(handle: &H) -> Option<&dyn Target> {
     handle.reference().0
 }
@@ -67,7 +74,7 @@ impl<H: Waitable> Gathered<H> {
             if self.left.lock().handles.is_empty() {
                 return Ok(None);
             }
-            let next = Next { of: self, ran: Cell::new(None) };
+            let next = Next { of: self, ran: Cell::new(None), nudges: Cell::new(0) };
             runtime::wait(&next, deadline)?;
             if let Some(ran) = next.ran.take() {
                 return Ok(Some(ran));
@@ -96,12 +103,17 @@ impl<H: Waitable> Gathered<H> {
     /// A handle of this pool whose task is queued, taken out.
     fn withdraw_queued(&self, pool: u32) -> Option<(usize, H)> {
         let mut left = self.left.lock();
-        let queued =
-            |handle: &H| target(handle).is_some_and(|target| target.pool() == pool && target.snapshot().is_queued());
-        let number = left.handles.range(left.tried..).find(|(_, handle)| queued(handle)).map(|(&number, _)| number);
+        let number = left.first_queued(pool);
         left.tried = number.or(left.handles.last_key_value().map(|(&last, _)| last)).map_or(0, |tried| tried + 1);
         let number = number.filter(|&number| self.group.withdraw(number))?;
         left.handles.remove(&number).map(|handle| (number, handle))
+    }
+
+    /// Whether there may be one. Looks at all of them again.
+    fn has_queued(&self, pool: u32) -> bool {
+        let mut left = self.left.lock();
+        left.tried = 0;
+        left.first_queued(pool).is_some()
     }
 
     fn put_back(&self, number: usize, handle: H) {
@@ -123,6 +135,8 @@ impl<H: Waitable> Drop for Gathered<H> {
 struct Next<'a, H: Waitable> {
     of: &'a Gathered<H>,
     ran: Cell<Option<(usize, H)>>,
+    /// How often the group had been nudged when it last looked.
+    nudges: Cell<usize>,
 }
 
 impl<H: Waitable> Awaited for Next<'_, H> {
@@ -157,7 +171,15 @@ impl<H: Waitable> Awaited for Next<'_, H> {
         Goal::Any(self.of.group.clone())
     }
 
-    fn park_until(&self, deadline: Option<Instant>, _alarm: Option<&Arc<Parker>>) -> bool {
-        self.of.group.park_until(deadline)
+    fn park_until(&self, deadline: Option<Instant>, _parker: &Arc<Parker>) -> bool {
+        self.of.group.park_until(deadline, self.nudges.get())
+    }
+
+    fn begin_look(&self) {
+        self.nudges.set(self.of.group.nudges());
+    }
+
+    fn is_queued(&self, pool: u32) -> bool {
+        self.of.has_queued(pool)
     }
 }

@@ -24,6 +24,7 @@ struct Members {
     /// Those that have not ended.
     pending: BTreeMap<usize, Member>,
     ended: VecDeque<usize>,
+    nudges: usize,
 }
 
 /// A task, to be compared, and the number of its pool.
@@ -31,6 +32,14 @@ struct Members {
 pub(crate) struct Member {
     pub(crate) task: Identity,
     pub(crate) pool: u32,
+    /// Whether it waits for its time, or has done so.
+    pub(crate) by_time: bool,
+}
+
+impl Member {
+    pub(crate) fn of(target: &(impl Target + ?Sized)) -> Self {
+        Self { task: target.identity(), pool: target.pool(), by_time: target.snapshot().comes_by_time() }
+    }
 }
 
 // SAFETY: the pointer is compared, never followed.
@@ -129,10 +138,21 @@ impl Group {
         self.members.lock().is_over()
     }
 
-    /// Waits until that is so; false if `deadline` passed before.
-    pub(crate) fn park_until(&self, deadline: Option<Instant>) -> bool {
+    /// Has those that wait look around.
+    pub(crate) fn nudge(&self) {
+        self.members.lock().nudges += 1;
+        self.changed.notify_all();
+    }
+
+    /// How often that has been.
+    pub(crate) fn nudges(&self) -> usize {
+        self.members.lock().nudges
+    }
+
+    /// Waits until one has ended, or none is left to do so, or there have been more nudges; false if `deadline` passed before.
+    pub(crate) fn park_until(&self, deadline: Option<Instant>, nudges: usize) -> bool {
         let mut members = self.members.lock();
-        while !members.is_over() {
+        while !members.is_over() && members.nudges == nudges {
             match deadline {
                 None => self.changed.wait(&mut members),
                 Some(deadline) if self.changed.wait_until(&mut members, deadline) => return members.is_over(),
@@ -140,6 +160,11 @@ impl Group {
             }
         }
         true
+    }
+
+    /// Whether the next end may be that of such a member.
+    pub(crate) fn awaits_some(&self, such: impl FnMut(Member) -> bool) -> bool {
+        self.members.lock().pending.values().copied().any(such)
     }
 
     /// Whether the next end is that of such a member, as there are no others.
@@ -151,7 +176,7 @@ impl Group {
 
 impl Members {
     fn await_end(&mut self, number: usize, target: &dyn Target) {
-        self.pending.insert(number, Member { task: target.identity(), pool: target.pool() });
+        self.pending.insert(number, Member::of(target));
     }
 
     fn is_over(&self) -> bool {

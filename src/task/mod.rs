@@ -28,7 +28,7 @@ mod waiters;
 pub(crate) use detached::{detached, detached_in, detached_needing};
 pub(crate) use error::end_as_poisoned;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};
-pub(crate) use group::Group;
+pub(crate) use group::{Group, Member};
 pub use header::Task;
 pub(crate) use header::{Discarded, Identity, Ran};
 pub(crate) use join_ref::JoinRef;

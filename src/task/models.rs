@@ -184,7 +184,7 @@ fn each_end_in_a_group_is_taken_once() {
         assert_eq!(joins.iter().map(|join| group.add(Some(join))).collect::<Vec<_>>(), [0, 1]);
         let mut taken = 0;
         for _ in 0..2 {
-            assert!(group.park_until(None));
+            assert!(group.park_until(None, 0));
             let number = group.take().unwrap();
             taken += 1 << number;
             assert!(joins[number].snapshot().is_terminal());
@@ -204,11 +204,11 @@ fn nobody_waits_for_a_group_that_is_at_its_end() {
         group.add(Some(&join));
         let other = group.clone();
         let taker = thread::spawn(move || {
-            other.park_until(None);
+            other.park_until(None, 0);
             usize::from(other.take().is_some())
         });
         let worker = thread::spawn(move || run(task));
-        group.park_until(None);
+        group.park_until(None, 0);
         let taken = usize::from(group.take().is_some());
         assert_eq!(taken + taker.join().unwrap(), 1);
         worker.join().unwrap();

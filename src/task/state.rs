@@ -77,11 +77,6 @@ impl Snapshot {
         self.is_queued() && self.0 & DELAYED != 0
     }
 
-    /// Whether it waits for its time or to be woken, or has done so.
-    pub(crate) fn is_timed(self) -> bool {
-        self.0 & (DELAYED | SERIES | POLLED) != 0
-    }
-
     pub(super) fn is_series(self) -> bool {
         self.0 & SERIES != 0
     }

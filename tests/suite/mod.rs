@@ -26,6 +26,7 @@ pub(crate) mod callbacks;
 pub(crate) mod ending;
 pub(crate) mod settings;
 pub(crate) mod states;
+pub(crate) mod stuck;
 
 use std::sync::mpsc;
 use std::thread;

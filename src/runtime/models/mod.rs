@@ -5,5 +5,6 @@ mod futures;
 mod keys;
 mod pool;
 mod sleepers;
+mod stuck;
 mod timer;
 mod values;

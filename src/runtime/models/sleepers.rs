@@ -18,7 +18,7 @@ impl Pool {
     fn notify(&self) {
         match self.idle.notify(false) {
             Notify::Wake(index) => self.parkers[index].unpark(),
-            Notify::Enough => {}
+            Notify::Enough | Notify::Stuck => {}
             Notify::Start | Notify::Stopped => unreachable!("all threads are there"),
         }
     }

@@ -1,0 +1,88 @@
+//! Models of a pool whose threads all wait, with no place for one more, when something comes for them. `docs/waiting.md` has the argument.
+
+use std::time::Duration;
+
+use super::pool::pool;
+use crate::sync::check;
+use crate::{FineGrained, LockFree, as_completed, promise};
+
+const SOON: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_worker_runs_what_comes_after_a_promise() {
+    check(Some(2), || {
+        let pool = pool::<FineGrained>(1, 0);
+        let (promise, promised) = promise();
+        let inner = pool.clone();
+        let outer = pool.submit(move || promised.then(&inner, |three| three.unwrap() + 1).result().unwrap());
+        promise.set_result(3).unwrap();
+        assert_eq!(outer.result().unwrap(), 4);
+        pool.shutdown();
+    });
+}
+
+#[test]
+fn the_next_of_several_comes_after_a_promise() {
+    check(Some(1), || {
+        let pool = pool::<LockFree>(1, 0);
+        let (promise, promised) = promise();
+        let inner = pool.clone();
+        let outer = pool.submit(move || {
+            let next = promised.then(&inner, |three| three.unwrap() + 1);
+            as_completed([next]).next().unwrap().unwrap().result().unwrap()
+        });
+        promise.set_result(3).unwrap();
+        assert_eq!(outer.result().unwrap(), 4);
+        pool.shutdown();
+    });
+}
+
+#[test]
+fn the_next_of_several_waits_for_its_time() {
+    check(Some(1), || {
+        let pool = pool::<FineGrained>(1, 0);
+        let inner = pool.clone();
+        let outer =
+            pool.submit(move || as_completed([inner.schedule(SOON, || 4)]).next().unwrap().unwrap().result().unwrap());
+        assert_eq!(outer.result().unwrap(), 4);
+        pool.shutdown();
+    });
+}
+
+/// One waiter takes what the other needs out of the queue, to see whether it is its own, and has the other look again.
+#[test]
+fn a_scope_that_waits_has_another_worker_look() {
+    check(Some(1), || {
+        let pool = pool::<FineGrained>(2, 0);
+        let (promise, promised) = promise();
+        let inner = pool.clone();
+        let outer = pool.submit(move || {
+            let next = &inner;
+            inner.scope(|scope| {
+                let spawned = scope
+                    .spawn(move || assert_eq!(promised.then(next, |three| three.unwrap() + 1).result().unwrap(), 4));
+                spawned.unwrap();
+            });
+        });
+        promise.set_result(3).unwrap();
+        outer.result().unwrap();
+        pool.shutdown();
+    });
+}
+
+/// A promise is kept by somebody else: that nobody is left to run what is queued does not end the wait for it.
+#[test]
+fn a_wait_for_a_promise_is_no_deadlock() {
+    check(Some(1), || {
+        let pool = pool::<FineGrained>(1, 0);
+        let (promise, promised) = promise();
+        let inner = pool.clone();
+        let outer = pool.submit(move || {
+            inner.spawn(|| ()).unwrap();
+            promised.result().unwrap()
+        });
+        promise.set_result(3).unwrap();
+        assert_eq!(outer.result().unwrap(), 3);
+        pool.shutdown();
+    });
+}
