@@ -377,4 +377,22 @@ stamp! {
         a_wait_for_a_future_that_nobody_can_poll_is_an_error,
         block_on_drives_a_future,
         with_a_context_block_on_is_for_blocking;
+    broadcast:
+        every_worker_runs_it_once_on_its_own_thread,
+        workers_may_meet_in_it,
+        a_panic_is_passed_on_when_all_have_ended,
+        a_worker_that_is_busy_comes_to_it_later,
+        a_task_runs_its_own_share,
+        tasks_broadcast_at_the_same_time,
+        broadcasts_come_in_one_order,
+        one_that_could_not_end_is_an_error,
+        broadcasts_nest,
+        it_waits_for_the_end_of_a_pause,
+        it_goes_by_the_size_of_the_pool,
+        it_finds_workers_that_end,
+        shutdown_runs_what_was_accepted,
+        shutdown_now_ends_what_has_not_begun,
+        it_races_with_shutdown,
+        a_pool_whose_threads_cant_be_set_up_says_so,
+        with_a_context_it_is_refused_under_a_global_lock;
 }

@@ -13,6 +13,7 @@ use super::future::Futures;
 use super::idle::{Exit, Idle, Notify};
 use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
+use super::mail::Mail;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
 use super::size::Size;
@@ -103,11 +104,12 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(super) counters: Box<[CachePadded<WorkerCounters>]>,
     places: Box<[Place<<P::Queue as RunQueue>::Local>]>,
     /// Places without a thread, the lowest last.
-    free: Mutex<Vec<usize>>,
+    pub(super) free: Mutex<Vec<usize>>,
+    pub(super) mail: Mail,
     pub(super) waits: Waits,
     pub(super) timer: Timer,
     pub(super) futures: Futures<P>,
-    woken: Counter,
+    pub(super) woken: Counter,
     pub(super) start_failures: Counter,
     /// Tasks that ended unrun and that no worker counted.
     cancelled: Counter,
@@ -155,6 +157,7 @@ impl<P: LockPolicy> Core<P> {
             parkers: (0..threads).map(|_| CachePadded::new(Parker::new())).collect(),
             counters: (0..threads).map(counters).collect(),
             free: Mutex::new((0..threads).rev().collect()),
+            mail: Mail::new(),
             waits: Waits::default(),
             timer: Timer::new(),
             futures: Futures::new(),
@@ -302,8 +305,18 @@ impl<P: LockPolicy> Core<P> {
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
         let mut free = self.free.lock();
         let index = free.pop().expect("as many places as threads");
-        let taken = self.places.len() - free.len();
+        let taken = self.threads_with(&free);
         drop(free);
+        self.start_thread_at(index, taken)
+    }
+
+    /// How many places are taken if these are not.
+    pub(super) fn threads_with(&self, free: &[usize]) -> usize {
+        self.places.len() - free.len()
+    }
+
+    /// The same in a place that is not free any more.
+    pub(super) fn start_thread_at(self: &Arc<Self>, index: usize, taken: usize) -> io::Result<()> {
         let builder = self.thread_builder(index);
         let core = self.clone();
         // Locked over the start, so that the thread's end finds its handle in place.
@@ -331,7 +344,7 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    fn start_failed(self: &Arc<Self>, error: &io::Error) {
+    pub(super) fn start_failed(self: &Arc<Self>, error: &io::Error) {
         self.start_failures.add_shared(1);
         if self.idle.start_failed() {
             let kind = error.kind();
@@ -342,6 +355,7 @@ impl<P: LockPolicy> Core<P> {
         if self.is_stuck() {
             self.waits.rouse();
         }
+        self.deliver();
     }
 
     /// Starts what is missing of the workers' threads; how many, and why no more.
@@ -351,6 +365,7 @@ impl<P: LockPolicy> Core<P> {
             if let Err(error) = self.start_thread() {
                 self.start_failures.add_shared(1);
                 let _none_left = self.idle.start_failed();
+                self.deliver();
                 return (started, Err(error));
             }
             started += 1;
@@ -478,7 +493,8 @@ impl<P: LockPolicy> Core<P> {
         self.cancelling.store(true, Relaxed);
         let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
         let futures = self.cancel_futures();
-        timed + futures + self.discard_all(|| self.unrun()) + self.waiting_for_values() as usize
+        let mail = self.end_mail(|| self.unrun());
+        timed + futures + mail + self.discard_all(|| self.unrun()) + self.waiting_for_values() as usize
     }
 
     pub(crate) fn timeline(&self) -> Option<Timeline> {
@@ -565,6 +581,7 @@ impl<P: LockPolicy> Core<P> {
         let stale = self.inlined.get().saturating_sub(self.claimed.get());
         metrics.queue_depth =
             (self.queue.len() as u64).saturating_sub(stale) + self.waiting_for_values() + self.timer.len() as u64;
+        metrics.queue_depth += self.mail.len() as u64;
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
         metrics
     }

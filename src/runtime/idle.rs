@@ -101,6 +101,18 @@ pub(super) enum Exit {
     Held,
 }
 
+/// Whether there is one thread more.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum Admitted {
+    /// It counts as active and searching.
+    Yes,
+    /// There are as many as there may be.
+    Full,
+    /// The pool has stopped.
+    Stopped,
+}
+
 impl Idle {
     pub(super) fn new(target: usize, max_threads: usize) -> Self {
         Self {
@@ -218,6 +230,26 @@ impl Idle {
                 fits.then_some(word + ACTIVE + SEARCHING + THREADS)
             })
             .is_ok()
+    }
+
+    /// Counts one more thread, also in a pool that is draining.
+    pub(super) fn admit(&self) -> Admitted {
+        let fits = |word: Word| word.threads() < self.max_threads && !word.stopped();
+        let next = |word| fits(Word(word)).then_some(word + ACTIVE + SEARCHING + THREADS);
+        match self.word.fetch_update(AcqRel, Acquire, next) {
+            Ok(_) => Admitted::Yes,
+            Err(word) if Word(word).stopped() => Admitted::Stopped,
+            Err(_) => Admitted::Full,
+        }
+    }
+
+    /// Takes that worker off the list of sleepers, to be unparked; false if it is not on it. It counts as active and searching.
+    pub(super) fn wake(&self, index: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(at) = sleepers.iter().position(|&sleeper| sleeper == index) else { return false };
+        sleepers.remove(at);
+        self.word.fetch_add((ACTIVE + SEARCHING).wrapping_sub(SLEEPING), AcqRel);
+        true
     }
 
     /// A thread that had been counted could not be started. True if there is none at all now.

@@ -3,6 +3,7 @@
 //! Generic over the policy and written once. Imports `policy`, `task` and `sync`.
 
 mod admission;
+pub(crate) mod broadcast;
 mod caller;
 mod capacity;
 mod continuation;
@@ -13,6 +14,7 @@ mod idle;
 pub(crate) mod keys;
 mod local;
 mod lock;
+mod mail;
 mod metrics;
 #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
 mod models;

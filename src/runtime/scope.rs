@@ -28,8 +28,8 @@ fn runs_more(frame: &Frame) -> bool {
     }
 }
 
-/// Waits until all tasks of a scope have ended. No more are begun but by them.
-pub(crate) fn wait_for_all(countdown: &Countdown) {
+/// Waits until all tasks of a scope of that pool have ended. No more are begun but by them.
+pub(crate) fn wait_for_all(countdown: &Countdown, pool: u32) {
     let scope: ScopeId = (&raw const *countdown).cast();
     current::frames(|mut frames| {
         let frame = frames.next().filter(|frame| runs_more(frame));
@@ -39,12 +39,12 @@ pub(crate) fn wait_for_all(countdown: &Countdown) {
         }
     });
     if !countdown.owner_ends() {
-        wait_for_latch(&countdown.latch, scope);
+        wait_for_latch(&countdown.latch, pool, scope);
     }
 }
 
 /// Waits for the latch. Where nobody else can, it runs what it waits for.
-fn wait_for_latch(latch: &Latch, scope: ScopeId) {
+fn wait_for_latch(latch: &Latch, pool: u32, scope: ScopeId) {
     current::frames(|mut frames| {
         let frame = frames.next();
         // Behind a lock that this thread holds, nothing can happen.
@@ -58,18 +58,25 @@ fn wait_for_latch(latch: &Latch, scope: ScopeId) {
         }
         match frame.and_then(|frame| Some((frame, frame.worker?))) {
             // SAFETY: the worker of a frame is below it on this thread's stack.
-            Some((frame, worker)) => wait_on_worker(frame, unsafe { &*worker }, latch, &parker, scope),
+            Some((frame, worker)) => wait_on_worker(frame, unsafe { &*worker }, latch, pool, &parker, scope),
             // A permit comes when the latch is set, and not before.
             None => parker.park(),
         }
     });
 }
 
-fn wait_on_worker(frame: &Frame, worker: &dyn Blockable, latch: &Latch, parker: &Arc<Parker>, scope: ScopeId) {
+fn wait_on_worker(
+    frame: &Frame,
+    worker: &dyn Blockable,
+    latch: &Latch,
+    pool: u32,
+    parker: &Arc<Parker>,
+    scope: ScopeId,
+) {
     let kind = frame.kind.get();
     let blocks = kind != Kind::Blocking;
     let begin = || {
-        let begun = worker.begin_wait(Wait::for_latch(latch, parker.clone()));
+        let begun = worker.begin_wait(Wait::for_latch(latch, pool, parker.clone()));
         debug_assert!(begun.is_ok(), "nobody delays a latch");
     };
     begin();
@@ -137,7 +144,7 @@ where
     worker.core.notify_soon();
     let a = catch_unwind(AssertUnwindSafe(a));
     if !worker.take_back(id) {
-        wait_for_latch(job.latch(), (&raw const *job.latch()).cast());
+        wait_for_latch(job.latch(), worker.core.id, (&raw const *job.latch()).cast());
     }
     let a = a.unwrap_or_else(|payload| {
         // SAFETY: as below. It is not begun any more.

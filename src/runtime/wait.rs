@@ -148,9 +148,26 @@ pub(crate) enum Goal {
     Task(Member, *const State),
     /// One of these does.
     Any(Arc<Group>),
-    /// This latch is set, which is alive as long as the wait. It is delayed by nobody: that who opened a scope waits for its tasks is known
+    /// This latch is set, which is alive as long as the wait, by tasks of that pool. It is delayed by nobody: that who opened a scope waits for its tasks is known
     /// from the time when it is opened.
-    Latch(*const Latch),
+    Latch(*const Latch, u32),
+    /// These tasks end, each of which only its worker can run.
+    Mail(Vec<Share>),
+}
+
+/// A task of a broadcast, which is alive as long as the wait for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    pub(crate) worker: usize,
+    pub(crate) task: Identity,
+    pub(crate) state: *const State,
+}
+
+impl Share {
+    fn has_ended(&self) -> bool {
+        // SAFETY: the handle's reference is kept as long as the wait.
+        unsafe { &*self.state }.load().is_terminal()
+    }
 }
 
 impl Goal {
@@ -160,16 +177,21 @@ impl Goal {
             Self::Task(_, state) => unsafe { &**state }.load().is_terminal(),
             Self::Any(group) => group.is_over(),
             // SAFETY: as above.
-            Self::Latch(latch) => unsafe { &**latch }.is_set(),
+            Self::Latch(latch, _) => unsafe { &**latch }.is_set(),
+            Self::Mail(shares) => shares.iter().all(Share::has_ended),
         }
     }
 
-    /// Whether it can't be over if none of the delayed tasks ends.
-    fn is_delayed(&self, delayed: &HashSet<Identity>) -> bool {
+    /// Whether it can't be over if none of the delayed tasks ends, some of which are on the stacks of these workers.
+    fn is_delayed(&self, delayed: &HashSet<Identity>, workers: &[usize]) -> bool {
         match self {
             Self::Task(task, _) => delayed.contains(&task.task),
             Self::Any(group) => group.awaits_only(|member| delayed.contains(&member.task)),
-            Self::Latch(_) => false,
+            Self::Latch(..) => false,
+            Self::Mail(shares) => shares.iter().any(|share| {
+                let waits = || !share.has_ended() && workers.contains(&share.worker);
+                delayed.contains(&share.task) || waits()
+            }),
         }
     }
 }
@@ -193,7 +215,7 @@ pub(crate) struct Wait {
 unsafe impl Send for Wait {}
 
 impl Wait {
-    fn new(frames: Frames<'_>, goal: Goal, parker: Arc<Parker>, may_inline: bool, timed: bool) -> Self {
+    pub(super) fn new(frames: Frames<'_>, goal: Goal, parker: Arc<Parker>, may_inline: bool, timed: bool) -> Self {
         let (mut stack, mut holders) = (Vec::new(), Vec::new());
         current::lineage(frames, |frame| {
             let task = frame.task.get();
@@ -207,9 +229,14 @@ impl Wait {
         Self { stack, holders, goal, parker, may_inline, timed, looked: false }
     }
 
-    /// For the tasks of a scope.
-    pub(super) fn for_latch(latch: &Latch, parker: Arc<Parker>) -> Self {
-        let goal = Goal::Latch(latch);
+    /// For a broadcast's shares, which others run.
+    pub(super) fn for_mail(frames: Frames<'_>, shares: Vec<Share>, parker: Arc<Parker>) -> Self {
+        Self::new(frames, Goal::Mail(shares), parker, false, false)
+    }
+
+    /// For the tasks of a scope of that pool.
+    pub(super) fn for_latch(latch: &Latch, pool: u32, parker: Arc<Parker>) -> Self {
+        let goal = Goal::Latch(latch, pool);
         Self { stack: Vec::new(), holders: Vec::new(), goal, parker, may_inline: true, timed: false, looked: false }
     }
 
@@ -230,7 +257,8 @@ impl Wait {
                 let by_time = |member: Member| self.may_inline && member.by_time && !waits(member.task);
                 group.awaits_some(|member| elsewhere(member) || by_time(member))
             }
-            Goal::Latch(_) => false,
+            Goal::Latch(_, of) => *of != pool,
+            Goal::Mail(_) => false,
         };
         self.timed || by_goal || self.goal.is_over()
     }
@@ -242,25 +270,28 @@ impl Wait {
         }
     }
 
-    /// Whether the goal can't be reached before a task on this stack has ended. `others` are the waits that go on.
+    /// Whether the goal can't be reached before a task on this stack has ended. `others` are the waits that go on; `worker` is the waiter's
+    /// number, if mail for it waits, too.
     ///
     /// What is looked at one after another belongs together: that one task delays another ends only with the first one's end, so if it
     /// all ends in a circle, all of it still holds.
-    fn is_for_what_it_delays(&self, others: &[(usize, Self)]) -> bool {
+    fn is_for_what_it_delays(&self, worker: Option<usize>, others: &[(usize, Self)]) -> bool {
+        let mut workers = Vec::from_iter(worker);
         let mut delayed: HashSet<Identity> = self.stack.iter().copied().collect();
         // Tasks that hold values or stand in line for them.
         let mut lines = self.holders.clone();
         let mut seen = HashSet::new();
         let mut counted = vec![false; others.len()];
         loop {
-            if self.goal.is_delayed(&delayed) {
+            if self.goal.is_delayed(&delayed, &workers) {
                 return true;
             }
             let mut grown = false;
-            for ((_, other), counted) in others.iter().zip(&mut counted) {
-                if !*counted && other.goal.is_delayed(&delayed) {
+            for ((worker, other), counted) in others.iter().zip(&mut counted) {
+                if !*counted && other.goal.is_delayed(&delayed, &workers) {
                     (*counted, grown) = (true, true);
                     delayed.extend(&other.stack);
+                    workers.push(*worker);
                     lines.extend(&other.holders);
                 }
             }
@@ -288,11 +319,16 @@ impl Waits {
     /// Notes a wait, unless it closes a cycle of tasks that wait for one another or for one another's values.
     pub(super) fn begin(&self, worker: usize, wait: Wait) -> Result<(), WaitError> {
         let mut waits = self.0.lock();
-        if wait.is_for_what_it_delays(&waits) {
+        if wait.is_for_what_it_delays(Some(worker), &waits) {
             return Err(WaitError::WouldDeadlock);
         }
         waits.push((worker, wait));
         Ok(())
+    }
+
+    /// Whether a wait would close such a cycle, of a worker that will first run the mail that it has. It is not noted.
+    pub(super) fn would_deadlock(&self, wait: &Wait) -> bool {
+        wait.is_for_what_it_delays(None, &self.0.lock())
     }
 
     /// Something new is in the queues, and nobody is left to run it but who waits for it.

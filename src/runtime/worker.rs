@@ -25,7 +25,7 @@ const BATCH: u32 = if MODEL { 1 } else { 64 };
 
 pub(super) struct Worker<P: LockPolicy> {
     pub(super) core: Arc<Core<P>>,
-    index: usize,
+    pub(super) index: usize,
     pub(super) local: <P::Queue as RunQueue>::Local,
     /// Whether this worker has entered an exclusive gate.
     holds: Cell<bool>,
@@ -129,6 +129,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         core.size.end_leave();
     }
     core.after_exit(exit);
+    core.deliver();
 }
 
 /// The state word of a task with a handle, else null.
@@ -154,6 +155,9 @@ impl<P: LockPolicy> Worker<P> {
                 self.leave_gate();
                 core.pause.wait();
             }
+            if core.mail.is_there() && self.run_mail(frame) {
+                continue;
+            }
             if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
                 self.enter_gate(Entrant::Ordinary);
             }
@@ -178,7 +182,7 @@ impl<P: LockPolicy> Worker<P> {
                     }
                     if core.idle.is_surplus() {
                         self.leave_gate();
-                        if !self.sleep() && core.queue.is_empty() {
+                        if !self.sleep() && self.has_nothing() {
                             break;
                         }
                     }
@@ -190,7 +194,7 @@ impl<P: LockPolicy> Worker<P> {
                     if self.look() {
                         continue;
                     }
-                    if (core.is_draining() || !self.sleep()) && core.queue.is_empty() {
+                    if (core.is_draining() || !self.sleep()) && self.has_nothing() {
                         break;
                     }
                 }
@@ -198,9 +202,57 @@ impl<P: LockPolicy> Worker<P> {
         }
     }
 
+    fn has_nothing(&self) -> bool {
+        self.core.queue.is_empty() && !self.core.mail.has(self.index)
+    }
+
+    /// Runs a task that is for this worker alone; false if there is none.
+    #[cold]
+    fn run_mail(&self, frame: &Frame) -> bool {
+        let Some(task) = self.core.mail.take(self.index) else { return false };
+        self.search_no_more();
+        if P::Gate::EXCLUSIVE && !self.holds.get() {
+            self.enter_gate(Entrant::Ordinary);
+        }
+        self.run_task(frame, task);
+        if let Some(task) = self.kept.take() {
+            self.run_batch(frame, task);
+        }
+        if P::Gate::EXCLUSIVE && self.core.gate().is_wanted() {
+            self.leave_gate();
+        }
+        true
+    }
+
+    /// Runs this worker's mail on top of the task that waits for it, up to `last`.
+    pub(super) fn run_mail_until(&self, kind: Kind, last: Identity) {
+        let lets_go = kind == Kind::Blocking;
+        while let Some(task) = self.core.mail.take_until(self.index, last) {
+            if lets_go {
+                self.unblock(P::Gate::EXCLUSIVE);
+            }
+            // In a hook of its thread nobody has entered it.
+            let enters = P::Gate::EXCLUSIVE && !self.holds.get();
+            if enters {
+                self.enter_gate(Entrant::Ordinary);
+            }
+            self.run_on_top(task);
+            if enters {
+                self.leave_gate();
+            }
+            if lets_go {
+                self.block(true);
+            }
+        }
+    }
+
     /// Takes no more tasks.
     fn retire(&self) {
         self.leave_gate();
+        self.search_no_more();
+    }
+
+    fn search_no_more(&self) {
         if self.searching.take() && self.core.idle.stop_searching() && !self.core.queue.is_empty() {
             self.core.notify();
         }
@@ -435,6 +487,11 @@ impl<P: LockPolicy> Worker<P> {
         }
         if word.draining() {
             return false;
+        }
+        // Posted before this worker was on the list; and if somebody wakes it now, the permit is on its way.
+        let has_mail = core.mail.has(self.index) && !mutant("mail_is_slept_over");
+        if has_mail && core.idle.leave_sleepers(self.index) {
+            return true;
         }
         let parker = &core.parkers[self.index];
         core.counters[self.index].parked.add_owned(1);

@@ -4,6 +4,7 @@ mod as_completed;
 mod batch;
 mod block_on;
 mod blocking;
+mod broadcast;
 mod builder;
 mod bulk;
 mod context;

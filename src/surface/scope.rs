@@ -133,7 +133,7 @@ impl<P: LockPolicy> ThreadPool<P> {
             env: PhantomData,
         };
         let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-        scope::wait_for_all(&scope.tasks);
+        scope::wait_for_all(&scope.tasks, scope.core.id);
         let panic = scope.panic.lock().take();
         match (result, panic) {
             (Err(payload), second) => {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test program uses every helper")]
 
+pub(crate) mod broadcast;
 pub(crate) mod bulk;
 pub(crate) mod capacity;
 pub(crate) mod futures;

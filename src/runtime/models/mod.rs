@@ -3,6 +3,7 @@
 mod capacity;
 mod futures;
 mod keys;
+mod mail;
 mod pool;
 mod sleepers;
 mod stuck;
