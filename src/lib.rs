@@ -38,7 +38,8 @@
 //! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |
 //! | code that blocks | [`blocking`](fn@blocking), [`Context::blocking`] |
 //! | async code | [`ThreadPool::spawn_future`], [`block_on`] |
-//! | counters; what ran where and when | [`ThreadPool::metrics`], [`ThreadPool::timeline`] |
+//! | counters; what ran where and when | [`ThreadPool::metrics`], [`ThreadPool::timeline`]; with the feature `tracing` a span a task |
+//! | once on every thread | [`ThreadPool::broadcast`], [`Builder::initializer`] |
 //!
 //! Tasks can name the data they touch ([`Guarded`], [`ThreadPool::when`]): those that have data in common never overlap, run in the order
 //! in which they were submitted, and never block a worker, under each policy.

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::current::{self, Frame, Frames, Kind, Origin};
+use super::trace::traced;
 use super::wait::{Goal, Share, Wait};
 use super::worker::Blockable;
 use crate::policy::LockPolicy;
@@ -21,7 +22,8 @@ where
     let (f, on_worker) = (&f, origin.reference());
     let workers = core.workers();
     let share = |worker| {
-        let closure = move || on_worker.enter(|| f(worker));
+        let f = traced::<P, _, _>(move || f(worker));
+        let closure = move || on_worker.enter(f);
         // SAFETY: this function is not left before all of them have counted down.
         unsafe { task::joinable_in(core.id, Scoped::one_of(&all), closure) }
     };
@@ -126,7 +128,7 @@ where
     let f = Arc::new(f);
     let share = |worker| {
         let f = f.clone();
-        (worker, task::detached(move || f(worker)))
+        (worker, task::detached(traced::<P, _, _>(move || f(worker))))
     };
     core.post((0..core.workers()).map(share).collect());
     // If it is the last reference, the closure's drop is here, and may panic.

@@ -25,6 +25,7 @@ pub(crate) mod scope;
 mod size;
 mod timeline;
 pub(crate) mod timer;
+pub(crate) mod trace;
 mod wait;
 pub(crate) mod wants;
 mod when_full;

@@ -109,6 +109,8 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
     };
     let blockable: *const dyn Blockable = &raw const worker;
     let frame = (worker.core.id, worker.core.lock.as_covers());
+    #[cfg(feature = "tracing")]
+    super::trace::on_worker(index);
     Frame::enter(frame.0, frame.1, Kind::Idle, ptr::null(), ptr::null(), Some(blockable), |frame| {
         // Inside the frame: a hook that shuts the pool down must not wait for its own thread.
         if worker.core.broken().is_none() {
@@ -271,7 +273,11 @@ impl<P: LockPolicy> Worker<P> {
 
     fn enter_gate(&self, who: Entrant) {
         let since = self.clock();
+        #[cfg(feature = "tracing")]
+        let begun = Instant::now();
         self.core.gate().enter(who);
+        #[cfg(feature = "tracing")]
+        super::trace::waited_for_lock(begun);
         self.holds.set(true);
         self.note(Activity::LockWait, "", since);
     }

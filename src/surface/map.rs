@@ -150,6 +150,7 @@ impl<'a, T, Q: Queue<T>> Stream<'a, T, Q> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let submitted = self.submitted();
+        // If the time runs out, or the wait would deadlock, that is the last one.
         (submitted.min(1), self.source.is_none().then_some(submitted))
     }
 }
@@ -199,11 +200,36 @@ iterator! {
     /// waits as [`TaskHandle::result`](crate::TaskHandle::result) does.
     ///
     /// Dropping it, or the end of its time, cancels what has not started.
+    ///
+    /// It has no `len`, as it may end before its input. Once it has taken all of that, [`size_hint`](Iterator::size_hint) says how many come at the most.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let mut lengths = pool.map(["one", "three", "", "four"], |word| match word.len() {
+    ///     0 => panic!("an empty word"),
+    ///     length => length,
+    /// });
+    /// assert_eq!(lengths.size_hint(), (1, Some(4)));
+    /// assert_eq!(lengths.next().unwrap()?, 3);
+    /// let rest: Vec<_> = lengths.map(|length| length.ok()).collect();
+    /// assert_eq!(rest, [Some(5), None, Some(4)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Map over VecDeque<Batch<T>>
 }
 
 iterator! {
     /// The results of [`ThreadPool::map_unordered`](crate::ThreadPool::map_unordered), in the order in which they come about; otherwise as
     /// [`Map`].
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let squares = pool.map_unordered(1..=4_u32, |n| n * n);
+    /// assert_eq!(squares.size_hint().1, Some(4));
+    /// let mut squares: Vec<_> = squares.collect::<Result<_, _>>()?;
+    /// squares.sort();
+    /// assert_eq!(squares, [1, 4, 9, 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     MapUnordered over Gathered<Batch<T>>
 }

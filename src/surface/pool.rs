@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{BuildError, Builder, Refused, Rejected, ResizeError, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
+use crate::runtime::trace::traced;
 use crate::runtime::{Admission, Core, Metrics, Permit, Timeline};
 use crate::sync::{Arc, Instant};
 use crate::task;
@@ -69,7 +70,7 @@ where
     if core.is_bounded() {
         return try_submit_bounded(core, f);
     }
-    let (task, join) = task::joinable(core.id, f);
+    let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
     core.push(task);
     Ok(TaskHandle::new(join))
 }
@@ -83,12 +84,12 @@ where
 {
     match core.admit() {
         Admission::Place(place) => {
-            let (task, join) = task::joinable(core.id, held_until_called(place, f));
+            let (task, join) = task::joinable(core.id, held_until_called(place, traced::<P, _, _>(f)));
             core.push(task);
             Ok(TaskHandle::new(join))
         }
         Admission::NoPlace(instead) => {
-            let (task, join) = task::joinable(core.id, f);
+            let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
             core.see_to(task, instead);
             Ok(TaskHandle::new(join))
         }
@@ -105,7 +106,7 @@ pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send 
     if core.is_bounded() {
         return spawn_bounded(core, f);
     }
-    core.push(task::detached(f));
+    core.push(task::detached(traced::<P, _, _>(f)));
     Ok(())
 }
 
@@ -113,11 +114,11 @@ pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send 
 fn spawn_bounded<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
     let why = match core.admit() {
         Admission::Place(place) => {
-            core.push(task::detached(held_until_called(place, f)));
+            core.push(task::detached(held_until_called(place, traced::<P, _, _>(f))));
             return Ok(());
         }
         Admission::NoPlace(instead) => {
-            core.see_to(task::detached(f), instead);
+            core.see_to(task::detached(traced::<P, _, _>(f)), instead);
             return Ok(());
         }
         Admission::Full => Refused::Full,

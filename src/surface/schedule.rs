@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::timer::{self, Period};
+use crate::runtime::trace::traced;
 use crate::task;
 
 impl<P: LockPolicy> ThreadPool<P> {
@@ -45,7 +46,7 @@ impl<P: LockPolicy> ThreadPool<P> {
             task::drop_quietly(f);
             return TaskHandle::new(task::refused(core.id, core.refused()));
         }
-        TaskHandle::new(timer::delayed(core, delay, f))
+        TaskHandle::new(timer::delayed(core, delay, traced::<P, _, _>(f)))
     }
 
     /// Has `f` run by a worker again and again: the first run is due after `initial_delay`, each further one `period` after the last one

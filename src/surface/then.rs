@@ -3,6 +3,7 @@
 use super::{TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Continuation;
+use crate::runtime::trace::traced;
 use crate::sync::Arc;
 use crate::task::{self, Next, TaskError, Wake};
 
@@ -36,7 +37,7 @@ impl<T: Send + 'static> TaskHandle<T> {
         }
         let next = Continuation::new(Arc::clone(core));
         let has_ended = !before.register(&Wake::Next(next.clone()));
-        let (task, join) = task::held_back(core.id, move || f(before.take()));
+        let (task, join) = task::held_back(core.id, traced::<P, _, _>(move || f(before.take())));
         next.made(task);
         if has_ended {
             next.begin();

@@ -60,6 +60,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("clippy", "clippy --quiet --workspace --all-targets -- -D warnings", &[]),
         cargo("tests", "test --quiet --workspace", &[]),
         cargo("tests, feature futures", "test --quiet -p lockgrain --features futures --test futures", &[]),
+        cargo("tests, feature tracing", "test --quiet -p lockgrain --features tracing --test tracing", &[]),
         contract(),
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
