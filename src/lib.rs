@@ -64,6 +64,12 @@ pub use surface::{
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 
+/// What a soak has injected.
+#[cfg(all(lockgrain_soak, not(any(lockgrain_loom, lockgrain_shuttle))))]
+pub mod soak {
+    pub use crate::sync::soak::{Injected, injected};
+}
+
 /// What a worker must hold to run any task: the trait and the crate's gates.
 pub mod gate {
     pub use crate::policy::gate::{Entrant, ExclusiveGate, Gate, GateCounts, GlobalGate, Histogram, OpenGate};

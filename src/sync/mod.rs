@@ -27,6 +27,18 @@ mod still;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 pub(crate) use backoff::Backoff;
 
+#[cfg(all(lockgrain_soak, not(any(lockgrain_loom, lockgrain_shuttle))))]
+pub(crate) mod soak;
+
+/// A place between a set and its notification, where a soak lets others run; nothing in any other build.
+#[cfg(all(lockgrain_soak, not(any(lockgrain_loom, lockgrain_shuttle))))]
+pub(crate) use soak::gap;
+
+/// A place between a set and its notification, where a soak lets others run; nothing in any other build.
+#[cfg(not(all(lockgrain_soak, not(any(lockgrain_loom, lockgrain_shuttle)))))]
+#[inline(always)]
+pub(crate) fn gap() {}
+
 /// Whether this is a model build. Spins are no use there, and sizes are small.
 pub(crate) const MODEL: bool = cfg!(any(lockgrain_loom, lockgrain_shuttle));
 

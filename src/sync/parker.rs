@@ -1,7 +1,7 @@
 //! A one-permit parking place for a thread.
 
 use super::atomic::{AtomicU32, Ordering};
-use super::{Condvar, Instant, Mutex, mutant};
+use super::{Condvar, Instant, Mutex, gap, mutant};
 
 const EMPTY: u32 = 0;
 const PARKED: u32 = 1;
@@ -44,6 +44,7 @@ impl Parker {
         if self.try_take() {
             return true;
         }
+        gap();
         let mut guard = self.lock.lock();
         if self.state.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             // Acquire pairs with the swap in `unpark`.
@@ -69,6 +70,7 @@ impl Parker {
     }
 
     pub(crate) fn unpark(&self) {
+        gap();
         // Release pairs with the acquire of whoever takes the permit.
         if self.state.swap(PERMIT, Ordering::Release) == PARKED {
             // The parking thread goes from "PARKED" to its wait under the lock: passing through it here means that the

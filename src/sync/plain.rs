@@ -15,8 +15,16 @@ pub(crate) use local;
 
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
+
+    /// Stands between what a thread has set and its look at what others have.
+    #[inline(always)]
+    pub(crate) fn fence(order: Ordering) {
+        crate::sync::gap();
+        std::sync::atomic::fence(order);
+        crate::sync::gap();
+    }
 }
 
 /// The deque of another crate, which has no counterpart in a model build.
@@ -30,7 +38,11 @@ pub(crate) mod hint {
 }
 
 pub(crate) mod thread {
-    pub(crate) use std::thread::{Builder, JoinHandle};
+    #[cfg(lockgrain_soak)]
+    pub(crate) use crate::sync::soak::Builder;
+    #[cfg(not(lockgrain_soak))]
+    pub(crate) use std::thread::Builder;
+    pub(crate) use std::thread::JoinHandle;
 }
 
 /// A cell whose accesses a model checker can see: loom's shape, so that it can be loom's.
@@ -99,10 +111,12 @@ impl Condvar {
     }
 
     pub(crate) fn notify_one(&self) {
+        crate::sync::gap();
         self.0.notify_one();
     }
 
     pub(crate) fn notify_all(&self) {
+        crate::sync::gap();
         self.0.notify_all();
     }
 }

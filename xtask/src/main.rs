@@ -5,6 +5,8 @@ mod draw;
 mod example;
 mod models;
 mod python;
+mod sanitize;
+mod soak;
 mod step;
 
 use std::path::PathBuf;
@@ -53,6 +55,10 @@ enum Command {
         #[arg(long, default_value = "docs/timeline.svg")]
         to: PathBuf,
     },
+    /// The suite and a soak under the sanitizers, and the unit tests under valgrind, as far as these are there. Not part of `test`.
+    Sanitize(sanitize::Options),
+    /// Everything at once, for long, with faults. Not part of `test`.
+    Soak(soak::Options),
     /// The seeded faults, each under the model that must catch it.
     Mutants,
 }
@@ -65,6 +71,8 @@ fn main() -> ExitCode {
         Command::Models { selection, preemptions } => vec![step::models(selection, preemptions)],
         Command::Shuttle { selection, schedules } => vec![step::shuttle(selection, schedules)],
         Command::Draw { traces, to } => vec![step::draw(traces, to)],
+        Command::Sanitize(options) => vec![step::sanitize(options)],
+        Command::Soak(options) => vec![step::soak(options)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

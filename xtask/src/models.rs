@@ -122,7 +122,7 @@ impl Program {
     }
 }
 
-fn executable(messages: &str) -> Option<&str> {
+pub(crate) fn executable(messages: &str) -> Option<&str> {
     let (_, rest) = messages.rsplit_once("\"executable\":\"")?;
     rest.split_once('"').map(|(path, _)| path)
 }

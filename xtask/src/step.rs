@@ -49,6 +49,14 @@ pub(crate) fn draw(traces: Vec<PathBuf>, to: PathBuf) -> Step {
     Step { name: "draw", run: Box::new(move || crate::draw::draw(&traces, &to)) }
 }
 
+pub(crate) fn sanitize(options: crate::sanitize::Options) -> Step {
+    Step { name: "sanitize", run: Box::new(move || crate::sanitize::sanitize(&options)) }
+}
+
+pub(crate) fn soak(options: crate::soak::Options) -> Step {
+    Step { name: "soak", run: Box::new(move || crate::soak::soak(&options)) }
+}
+
 pub(crate) fn mutants() -> Step {
     Step { name: "mutants", run: Box::new(crate::models::mutants) }
 }

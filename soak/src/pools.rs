@@ -1,0 +1,107 @@
+//! A pool that comes and goes, with settings drawn at random, and ended in one of all ways.
+
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
+use lockgrain::{Builder, LockPolicy, ThreadPool, WhenFull};
+
+use crate::ON_PURPOSE;
+use crate::operations::{Bomb, Books};
+use crate::watch::Slot;
+
+fn settings<P: LockPolicy>(random: &mut Rng) -> Builder<P> {
+    let mut settings = Builder::new().max_workers(random.usize(1..5)).max_spares(random.usize(0..4));
+    settings = settings.keep_alive(Duration::from_micros(random.u64(0..500))).min_workers(random.usize(0..3));
+    settings = settings.run_delayed_after_shutdown(random.bool());
+    if random.u32(0..3) == 0 {
+        let when_full = match random.u32(0..5) {
+            0 => WhenFull::Reject,
+            1 => WhenFull::Block,
+            2 => WhenFull::CallerRuns,
+            3 => WhenFull::DiscardOldest,
+            _ => WhenFull::DiscardNewest,
+        };
+        settings = settings.queue_capacity(random.usize(1..20)).when_full(when_full);
+    }
+    settings = match random.u32(0..12) {
+        0 => settings.initializer(|_| Err::<(), _>(ON_PURPOSE)),
+        1 => settings.initializer(|_| -> Result<(), String> { panic!("{ON_PURPOSE}: an initializer") }),
+        2 => settings.worker_main(|_| panic!("{ON_PURPOSE}: a worker's life")),
+        3 => settings.initializer(Ok::<_, String>).finalizer(|_: usize| panic!("{ON_PURPOSE}: a finalizer")),
+        4 => settings.on_terminated(|| panic!("{ON_PURPOSE}: the end")),
+        5 => settings.on_thread_start(|_| panic!("{ON_PURPOSE}: a start")),
+        _ => settings,
+    };
+    settings.prestart(random.u32(0..4) == 0)
+}
+
+pub(crate) fn one<P: LockPolicy>(books: &Books, random: &mut Rng, slot: &Slot) {
+    // It is broken, or a thread can't be started.
+    let Ok(pool) = settings::<P>(random).build() else { return };
+    let mut handles = Vec::new();
+    let bomb = random.u32(0..8) == 0;
+    for n in 0..random.u64(0..60) {
+        let bomb = bomb.then_some(Bomb);
+        handles.push(match random.u32(0..6) {
+            0 => pool.schedule(Duration::from_micros(random.u64(0..2_000)), move || n),
+            1 => pool.spawn_future(async move { n }),
+            2 => {
+                let inner = pool.clone();
+                pool.submit(move || inner.submit(move || n).result().unwrap_or(n))
+            }
+            3 => pool.submit(move || {
+                std::mem::forget(bomb);
+                n
+            }),
+            4 => pool.submit(move || panic!("{ON_PURPOSE}")),
+            _ => pool.submit(move || lockgrain::blocking(|| n)),
+        });
+        if random.u32(0..10) == 0 {
+            let _refused = pool.spawn_broadcast(|_| ());
+        }
+    }
+    end(pool, random, slot);
+    // Whatever came of them, all have an end: who drops the pool in a task does not wait for that, but the handles do.
+    for handle in handles {
+        books.take(handle.result());
+    }
+}
+
+fn end<P: LockPolicy>(pool: ThreadPool<P>, random: &mut Rng, slot: &Slot) {
+    let shown = pool.clone();
+    let shows = || slot.shows("a pool that comes and goes", move || format!("{shown:?}\n{}", shown.metrics()));
+    match random.u32(0..6) {
+        0 => {
+            shows();
+            pool.shutdown();
+        }
+        1 => {
+            shows();
+            pool.shutdown_now();
+        }
+        2 => {
+            shows();
+            pool.shutdown_now_timeout(Duration::from_micros(random.u64(0..500)));
+        }
+        3 => {
+            shows();
+            let other = pool.clone();
+            thread::scope(|scope| {
+                scope.spawn(move || other.shutdown());
+                let _late = pool.submit(|| ());
+                pool.shutdown_now();
+            });
+        }
+        4 => {
+            let last = pool.clone();
+            drop(shows);
+            let _refused = pool.spawn(move || drop(last));
+            drop(pool);
+        }
+        _ => {
+            drop(shows);
+            drop(pool);
+        }
+    }
+}
