@@ -172,6 +172,8 @@ pub(crate) fn the_largest_number_of_threads_is_kept<P: LockPolicy>(pool: &Thread
     assert_eq!(pool.metrics().largest_threads, 0);
     pool.submit(|| ()).result().unwrap();
     assert_eq!(pool.metrics().largest_threads, 1);
+    // Else it may be about to look for work, and another is started for the next task.
+    await_threads(&pool, 0);
     let inner = pool.clone();
     // One more in the place of the one that blocks.
     pool.submit(move || blocking(|| runs(&inner).1.cancel())).result().unwrap();

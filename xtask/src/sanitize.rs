@@ -43,7 +43,7 @@ pub(crate) fn sanitize(options: &Options) -> Result<()> {
     let checks = [
         Check { name: "AddressSanitizer and LeakSanitizer", run: address },
         Check { name: "ThreadSanitizer", run: thread },
-        Check { name: "valgrind memcheck, unit tests", run: memcheck },
+        Check { name: "valgrind memcheck, unit tests and scopes", run: memcheck },
     ];
     let mut rows = Vec::new();
     for check in checks.iter().filter(|check| check.name.contains(&options.filter)) {
