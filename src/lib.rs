@@ -39,6 +39,7 @@
 //! | code that blocks | [`blocking`](fn@blocking), [`Context::blocking`] |
 //! | async code | [`ThreadPool::spawn_future`], [`block_on`] |
 //! | counters; what ran where and when | [`ThreadPool::metrics`], [`ThreadPool::timeline`]; with the feature `tracing` a span a task |
+//! | model-check your tasks, or your own policy | [`model`] |
 //! | once on every thread | [`ThreadPool::broadcast`], [`Builder::initializer`] |
 //!
 //! Tasks can name the data they touch ([`Guarded`], [`ThreadPool::when`]): those that have data in common never overlap, run in the order
@@ -47,7 +48,10 @@
 //! A policy is a type that names its pieces: see [`LockPolicy`], [`run_queue`], [`gate`] and [`value_lock`].
 
 #![warn(missing_docs)]
+// The build that is documented is the plain one.
+#![cfg_attr(any(lockgrain_loom, lockgrain_shuttle), allow(missing_docs))]
 
+pub mod model;
 mod policy;
 mod runtime;
 mod surface;

@@ -26,7 +26,7 @@ use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number};
+use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number, unobserved_panic};
 use crate::task::{Discarded, PanicPayload, Tally, Task, TaskError, TaskHooks, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
@@ -412,7 +412,10 @@ impl<P: LockPolicy> Core<P> {
     pub(super) fn unobserved_panic(&self, payload: PanicPayload) {
         quietly(|| match &self.hooks.panic {
             Some(handler) => handler(payload),
-            None => drop(payload),
+            None => {
+                drop(payload);
+                unobserved_panic();
+            }
         });
     }
 

@@ -97,7 +97,7 @@ impl<P: LockPolicy> Builder<P> {
     }
 
     /// How many workers run tasks at once. Default: the environment variable `LOCKGRAIN_NUM_THREADS`, else the number of
-    /// logical processors. Threads start on demand, when there is a task and no worker is idle.
+    /// logical processors; 2 in a [model build](crate::model). Threads start on demand, when there is a task and no worker is idle.
     ///
     /// [`ThreadPool::resize`] changes it later.
     #[doc(alias = "num_threads")]
@@ -108,7 +108,7 @@ impl<P: LockPolicy> Builder<P> {
     }
 
     /// How many threads may stand in for workers that wait or block, so that queued tasks go on: a pool never has more threads than `max_workers` and
-    /// this together. Default 256; 0 for none.
+    /// this together. Default 256, in a [model build](crate::model) 0; 0 for none.
     pub fn max_spares(mut self, spares: usize) -> Self {
         self.max_spares = spares;
         self
@@ -413,6 +413,7 @@ impl<P: LockPolicy> Builder<P> {
 
 fn default_workers() -> Result<usize, BuildError> {
     match std::env::var_os("LOCKGRAIN_NUM_THREADS") {
+        None if MODEL => Ok(2),
         None => Ok(num_cpus::get()),
         Some(value) => match value.to_str().and_then(|value| value.trim().parse().ok()) {
             Some(workers) if workers > 0 => Ok(workers),

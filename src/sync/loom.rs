@@ -1,14 +1,14 @@
 //! The primitives of a model build: loom's, its atomics repaired (`atomic.rs` says how).
 
 use std::ops::{Deref, DerefMut};
-#[cfg(test)]
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 // Not loom's, which can't be a method's `self`. What loom does not see thereby is that the last drop comes after the others;
 // nothing here relies on that but the freeing of memory. Models that look for leaks use loom's by its own name.
-pub(crate) use std::sync::{Arc, Weak};
+pub use std::sync::{Arc, Weak};
 
 pub(crate) use super::still::Instant;
+use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
 macro_rules! local {
@@ -20,7 +20,7 @@ pub(crate) use local;
 
 pub(crate) mod hint {
     /// Lets the others go on: a spin that did not would never end in a model.
-    pub(crate) fn spin_loop() {
+    pub fn spin_loop() {
         ::loom::thread::yield_now();
     }
 
@@ -28,9 +28,7 @@ pub(crate) mod hint {
 }
 
 pub(crate) mod thread {
-    #[cfg(test)]
-    pub(crate) use ::loom::thread::spawn;
-    pub(crate) use ::loom::thread::{Builder, JoinHandle};
+    pub use ::loom::thread::{Builder, JoinHandle, Thread, current, spawn, yield_now};
 }
 
 pub(crate) mod atomic;
@@ -38,38 +36,44 @@ pub(crate) mod atomic;
 mod models;
 
 #[derive(Debug)]
-pub(crate) struct UnsafeCell<T>(::loom::cell::UnsafeCell<T>);
+pub struct UnsafeCell<T>(::loom::cell::UnsafeCell<T>);
+
+impl<T: Default> Default for UnsafeCell<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
 
 impl<T> UnsafeCell<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(::loom::cell::UnsafeCell::new(value))
     }
 
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         self.0.with(f)
     }
 
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         self.0.with_mut(f)
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Mutex<T>(::loom::sync::Mutex<T>);
+pub struct Mutex<T>(::loom::sync::Mutex<T>);
 
 #[derive(Debug)]
-pub(crate) struct MutexGuard<'a, T>(
+pub struct MutexGuard<'a, T>(
     /// None while a condition variable has it.
     Option<::loom::sync::MutexGuard<'a, T>>,
 );
 
 impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(::loom::sync::Mutex::new(value))
     }
 
     #[track_caller]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard(Some(self.0.lock().expect("loom's mutexes are not poisoned")))
     }
 }
@@ -147,15 +151,21 @@ impl<T> Drop for TryMutexGuard<'_, T> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Condvar(::loom::sync::Condvar);
+pub struct Condvar(::loom::sync::Condvar);
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Condvar {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(::loom::sync::Condvar::new())
     }
 
     #[track_caller]
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let inner = guard.0.take().expect("only taken during a wait");
         guard.0 = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
     }
@@ -167,32 +177,48 @@ impl Condvar {
     }
 
     #[track_caller]
-    pub(crate) fn notify_one(&self) {
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
     #[track_caller]
-    pub(crate) fn notify_all(&self) {
+    pub fn notify_all(&self) {
         self.0.notify_all();
     }
+}
+
+/// Explores the executions of `model`.
+pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
+    let start = std::time::Instant::now();
+    let executions = Arc::new(AtomicUsize::new(0));
+    let mut builder = ::loom::model::Builder::new();
+    builder.preemption_bound = bounds.preemptions;
+    builder.max_branches = 20_000;
+    // Without a file to write to, the interval is that at which loom looks at its limits.
+    if builder.checkpoint_file.is_none() {
+        builder.checkpoint_interval = 1;
+        builder.max_permutations = bounds.executions.map(|most| most + 1);
+        builder.max_duration = bounds.limit;
+    }
+    let count = executions.clone();
+    builder.check(move || {
+        count.fetch_add(1, Relaxed);
+        trace::begin();
+        model();
+    });
+    let executions = executions.load(Relaxed);
+    // loom does not say whether it came to the end.
+    let capped = bounds.executions.is_some_and(|most| executions >= most)
+        || bounds.limit.is_some_and(|limit| start.elapsed() >= limit);
+    Explored { executions, complete: !capped }
 }
 
 /// Explores the executions of `model` with at most `preemptions` forced switches (all, if none is given), and fails if there
 /// was only one: a concurrent model that did not branch has shown nothing.
 #[cfg(test)]
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
-    static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
-    let mut builder = ::loom::model::Builder::new();
-    builder.preemption_bound = match std::env::var("LOCKGRAIN_PREEMPTIONS") {
-        Ok(text) => text.parse().ok(),
-        Err(_) => preemptions,
-    };
-    builder.max_branches = 20_000;
-    builder.check(move || {
-        EXECUTIONS.fetch_add(1, Relaxed);
-        model();
-    });
-    let executions = EXECUTIONS.load(Relaxed);
+    let bounds = Bounds { preemptions, ..Bounds::default() }.or_environment();
+    let Explored { executions, .. } = explore(&Bounds { executions: None, ..bounds }, model);
     println!("COMPLETE {executions} executions");
     assert!(executions > 1, "the model explored one execution only");
 }

@@ -8,17 +8,17 @@
 #[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
 mod plain;
 #[cfg(not(any(lockgrain_loom, lockgrain_shuttle)))]
-pub(crate) use plain::*;
+pub use plain::*;
 
 #[cfg(lockgrain_loom)]
 mod loom;
 #[cfg(lockgrain_loom)]
-pub(crate) use self::loom::*;
+pub use self::loom::*;
 
 #[cfg(all(lockgrain_shuttle, not(lockgrain_loom)))]
 mod shuttle;
 #[cfg(all(lockgrain_shuttle, not(lockgrain_loom)))]
-pub(crate) use self::shuttle::*;
+pub use self::shuttle::*;
 
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 mod backoff;
@@ -49,10 +49,21 @@ pub(crate) const fn size(small: usize, large: usize) -> usize {
 }
 
 mod counter;
+mod explore;
+pub(crate) mod isolated;
 mod mutant;
 mod parker;
+pub(crate) mod trace;
 mod unique;
 pub(crate) use counter::Counter;
+pub(crate) use explore::{Bounds, Explored};
 pub(crate) use mutant::mutant;
 pub(crate) use parker::Parker;
 pub(crate) use unique::unique_number;
+
+/// A panic that nobody hears of fails a check.
+pub(crate) fn unobserved_panic() {
+    if MODEL {
+        isolated::fail("a task panicked that nobody waits for".to_owned());
+    }
+}

@@ -1,6 +1,7 @@
 //! A one-permit parking place for a thread.
 
 use super::atomic::{AtomicU32, Ordering};
+use super::trace::{Event, note};
 use super::{Condvar, Instant, Mutex, gap, mutant};
 
 const EMPTY: u32 = 0;
@@ -51,6 +52,7 @@ impl Parker {
             self.state.swap(EMPTY, Ordering::Acquire);
             return true;
         }
+        note(Event::Parks(self.address()));
         loop {
             let timed_out = match deadline {
                 Some(deadline) => self.wake.wait_until(&mut guard, deadline),
@@ -60,6 +62,7 @@ impl Parker {
                 }
             };
             if self.try_take() {
+                note(Event::Resumes);
                 return true;
             }
             if timed_out {
@@ -69,8 +72,14 @@ impl Parker {
         }
     }
 
+    /// Tells parkers apart in a trace.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     pub(crate) fn unpark(&self) {
         gap();
+        note(Event::Unparks(self.address()));
         // Release pairs with the acquire of whoever takes the permit.
         if self.state.swap(PERMIT, Ordering::Release) == PARKED {
             // The parking thread goes from "PARKED" to its wait under the lock: passing through it here means that the

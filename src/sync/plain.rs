@@ -1,7 +1,9 @@
 //! The primitives of an ordinary build.
 
-pub(crate) use std::sync::{Arc, Weak};
+pub use std::sync::{Arc, Weak};
 pub(crate) use std::time::Instant;
+
+use super::{Bounds, Explored};
 
 pub(crate) use crossbeam_utils::Backoff;
 
@@ -14,13 +16,13 @@ macro_rules! local {
 pub(crate) use local;
 
 pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
 
     /// Stands between what a thread has set and its look at what others have.
     #[inline(always)]
-    pub(crate) fn fence(order: Ordering) {
+    pub fn fence(order: Ordering) {
         crate::sync::gap();
         std::sync::atomic::fence(order);
         crate::sync::gap();
@@ -33,7 +35,7 @@ pub(crate) mod deque {
 }
 
 pub(crate) mod hint {
-    pub(crate) use std::hint::spin_loop;
+    pub use std::hint::spin_loop;
     pub(crate) use std::thread::yield_now;
 }
 
@@ -41,46 +43,50 @@ pub(crate) mod thread {
     #[cfg(lockgrain_soak)]
     pub(crate) use crate::sync::soak::Builder;
     #[cfg(not(lockgrain_soak))]
-    pub(crate) use std::thread::Builder;
-    pub(crate) use std::thread::JoinHandle;
+    pub use std::thread::Builder;
+    pub use std::thread::{JoinHandle, Thread, current, spawn, yield_now};
 }
 
 /// A cell whose accesses a model checker can see: loom's shape, so that it can be loom's.
 #[derive(Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
 
 impl<T> UnsafeCell<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// A cell with this in it. Not `const` in a model build.
+    pub const fn new(value: T) -> Self {
         Self(std::cell::UnsafeCell::new(value))
     }
 
     /// Gives `f` a pointer to read through. The caller answers for the absence of writers.
     #[inline]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         f(self.0.get())
     }
 
     /// Gives `f` a pointer to write through. The caller answers for exclusive access.
     #[inline]
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
 }
 
-/// A mutex without poisoning.
+/// A mutex without poisoning: a panic lets go of it.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+pub struct Mutex<T>(parking_lot::Mutex<T>);
 
-pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
+/// Has the mutex until it is dropped.
+pub type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// One that is free. Not `const` in a model build.
+    pub const fn new(value: T) -> Self {
         Self(parking_lot::Mutex::new(value))
     }
 
+    /// Waits until it is free, and takes it.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock()
     }
 
@@ -93,15 +99,18 @@ impl<T> Mutex<T> {
 /// One that can be tried; another type under loom only.
 pub(crate) type TryMutex<T> = Mutex<T>;
 
+/// A condition variable: where threads wait that let go of a mutex meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(parking_lot::Condvar);
+pub struct Condvar(parking_lot::Condvar);
 
 impl Condvar {
-    pub(crate) const fn new() -> Self {
+    /// One at which nobody waits. Not `const` in a model build.
+    pub const fn new() -> Self {
         Self(parking_lot::Condvar::new())
     }
 
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    /// Lets go of the mutex, waits for a notification, and takes it again. It may also return without one.
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         self.0.wait(guard);
     }
 
@@ -110,13 +119,27 @@ impl Condvar {
         self.0.wait_until(guard, deadline).timed_out()
     }
 
-    pub(crate) fn notify_one(&self) {
+    /// Wakes one of those who wait.
+    pub fn notify_one(&self) {
         crate::sync::gap();
         self.0.notify_one();
     }
 
-    pub(crate) fn notify_all(&self) {
+    /// Wakes all who wait.
+    pub fn notify_all(&self) {
         crate::sync::gap();
         self.0.notify_all();
     }
+}
+
+/// Runs, if nobody says how many.
+const RUNS: usize = 100;
+
+/// Runs `model` again and again, as the machine schedules it.
+pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
+    let start = Instant::now();
+    let runs = bounds.executions.unwrap_or(RUNS);
+    let in_time = |_: &usize| bounds.limit.is_none_or(|limit| start.elapsed() < limit);
+    let executions = (0..runs).take_while(in_time).map(|_| model()).count();
+    Explored { executions, complete: executions == runs }
 }

@@ -5,9 +5,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 
-pub(crate) use std::sync::{Arc, Weak};
+pub use std::sync::{Arc, Weak};
 
 pub(crate) use super::still::Instant;
+use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
 macro_rules! local {
@@ -24,35 +25,40 @@ pub(crate) mod deque {
 
 pub(crate) mod hint {
     pub(crate) use ::shuttle::thread::yield_now;
-    pub(crate) use ::shuttle::thread::yield_now as spin_loop;
+    pub use ::shuttle::thread::yield_now as spin_loop;
 }
 
 pub(crate) mod thread {
-    #[cfg(test)]
-    pub(crate) use ::shuttle::thread::spawn;
-    pub(crate) use ::shuttle::thread::{Builder, JoinHandle};
+    pub use ::shuttle::thread::{Builder, JoinHandle, Thread, current, spawn, yield_now};
 }
 
 pub(crate) mod atomic {
-    pub(crate) use ::shuttle::sync::atomic::{
-        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    pub use ::shuttle::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+        Ordering, fence,
     };
 }
 
 /// A cell that notices accesses that overlap.
 #[derive(Debug)]
-pub(crate) struct UnsafeCell<T> {
+pub struct UnsafeCell<T> {
     value: std::cell::UnsafeCell<T>,
     /// Readers inside, or -1 for a writer. Not shuttle's: it takes part in nothing.
     inside: AtomicIsize,
 }
 
+impl<T: Default> Default for UnsafeCell<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> UnsafeCell<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self { value: std::cell::UnsafeCell::new(value), inside: AtomicIsize::new(0) }
     }
 
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         assert!(self.inside.fetch_add(1, SeqCst) >= 0, "a read overlaps a write");
         // So that an access that could overlap does.
         ::shuttle::thread::yield_now();
@@ -61,7 +67,7 @@ impl<T> UnsafeCell<T> {
         result
     }
 
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         assert_eq!(self.inside.swap(-1, SeqCst), 0, "a write overlaps another access");
         ::shuttle::thread::yield_now();
         let result = f(self.value.get());
@@ -72,20 +78,20 @@ impl<T> UnsafeCell<T> {
 
 /// Without poisoning, as that of an ordinary build: a guard may be dropped while a panic of user code unwinds.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(::shuttle::sync::Mutex<T>);
+pub struct Mutex<T>(::shuttle::sync::Mutex<T>);
 
 #[derive(Debug)]
-pub(crate) struct MutexGuard<'a, T>(
+pub struct MutexGuard<'a, T>(
     /// None while a condition variable has it.
     Option<::shuttle::sync::MutexGuard<'a, T>>,
 );
 
 impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(::shuttle::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
@@ -112,14 +118,20 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 pub(crate) type TryMutex<T> = Mutex<T>;
 
 #[derive(Debug)]
-pub(crate) struct Condvar(::shuttle::sync::Condvar);
+pub struct Condvar(::shuttle::sync::Condvar);
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Condvar {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(::shuttle::sync::Condvar::new())
     }
 
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let inner = guard.0.take().expect("only taken during a wait");
         guard.0 = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
     }
@@ -129,33 +141,49 @@ impl Condvar {
         false
     }
 
-    pub(crate) fn notify_one(&self) {
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    pub(crate) fn notify_all(&self) {
+    pub fn notify_all(&self) {
         self.0.notify_all();
     }
 }
 
+/// Random schedules, if nobody says how many.
+const SCHEDULES: usize = 2_000;
+
 /// Runs `model` under random schedules, half of them with few priority changes (PCT: S. Burckhardt and others, "A randomized
-/// scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010). `LOCKGRAIN_SCHEDULES` and `LOCKGRAIN_SEED` choose how
-/// many and which; a failure prints its schedule.
-#[cfg(test)]
-pub(crate) fn check(_preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
-    use ::shuttle::scheduler::{PctScheduler, RandomScheduler};
+/// scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010); or under one that a failure has printed.
+pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
+    use ::shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
     use ::shuttle::{Config, Runner};
 
-    let setting = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().expect("a number of schedules or a seed"))
-    };
-    let (seed, schedules) = (setting("LOCKGRAIN_SEED", 1), setting("LOCKGRAIN_SCHEDULES", 2_000) as usize);
+    let mut config = Config::new();
+    config.max_time = bounds.limit.map(|limit| limit / 2);
     let model = Arc::new(model);
-    let mut executions = 0;
+    let run = || {
+        let model = model.clone();
+        move || {
+            trace::begin();
+            model();
+        }
+    };
+    if let Some(schedule) = &bounds.schedule {
+        let executions = Runner::new(ReplayScheduler::new_from_encoded(schedule), config).run(run());
+        return Explored { executions, complete: true };
+    }
+    let (seed, schedules) = (bounds.seed.unwrap_or(1), bounds.executions.unwrap_or(SCHEDULES));
     let half = schedules.div_ceil(2);
-    let run = model.clone();
-    executions += Runner::new(RandomScheduler::new_from_seed(seed, half), Config::new()).run(move || run());
-    executions += Runner::new(PctScheduler::new_from_seed(seed, 3, half), Config::new()).run(move || model());
+    let mut executions = Runner::new(RandomScheduler::new_from_seed(seed, half), config.clone()).run(run());
+    executions += Runner::new(PctScheduler::new_from_seed(seed, 3, half), config).run(run());
+    Explored { executions, complete: executions >= schedules }
+}
+
+/// As `explore`; `LOCKGRAIN_SCHEDULES` and `LOCKGRAIN_SEED` choose how many schedules and which. A failure prints its schedule.
+#[cfg(test)]
+pub(crate) fn check(_preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let Explored { executions, .. } = explore(&Bounds::default().or_environment(), model);
     println!("COMPLETE {executions} executions");
     assert!(executions > 1, "the model ran under one schedule only");
 }

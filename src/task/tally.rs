@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::joinable::quietly;
+use crate::sync::trace::{Event, note};
 use crate::sync::{Arc, Counter};
 
 type TaskHook = Box<dyn Fn(usize) + Send + Sync>;
@@ -38,6 +39,7 @@ impl Tally {
     /// A closure is about to be called.
     #[inline]
     pub(super) fn begins(&self) {
+        note(Event::TaskStarts);
         self.started.add_owned(1);
         if let Some((index, hooks)) = &self.hooks {
             call(hooks.before.as_ref(), *index);
@@ -55,6 +57,7 @@ impl Tally {
     /// It has ended; nobody can see the result yet.
     #[inline]
     pub(super) fn ended(&self, panicked: bool) {
+        note(if panicked { Event::TaskPanics } else { Event::TaskEnds });
         self.finished.add_owned(1);
         if panicked {
             self.panicked.add_owned(1);

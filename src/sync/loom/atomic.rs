@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize as Number, Ordering::Relaxed as Unordered};
 
 use ::loom::sync::Condvar;
 use ::loom::sync::atomic as inner;
-pub(crate) use ::loom::sync::atomic::{Ordering, fence};
+pub use ::loom::sync::atomic::{Ordering, fence};
 
 use crate::sync::mutant;
 
@@ -71,39 +71,39 @@ impl Loads {
 
 macro_rules! atomic {
     ($name:ident $(<$t:ident>)?, $value:ty $(, $($operation:ident),+)?) => {
-        pub(crate) struct $name $(<$t>)? {
+        pub struct $name $(<$t>)? {
             inner: inner::$name $(<$t>)?,
             loads: Loads,
         }
 
         #[allow(dead_code, reason = "not every width is used in every way")]
         impl $(<$t>)? $name $(<$t>)? {
-            pub(crate) fn new(value: $value) -> Self {
+            pub fn new(value: $value) -> Self {
                 Self { inner: inner::$name::new(value), loads: Loads::default() }
             }
 
             #[track_caller]
-            pub(crate) fn load(&self, order: Ordering) -> $value {
+            pub fn load(&self, order: Ordering) -> $value {
                 let value = self.inner.load(order);
                 self.loads.loaded();
                 value
             }
 
             #[track_caller]
-            pub(crate) fn store(&self, value: $value, order: Ordering) {
+            pub fn store(&self, value: $value, order: Ordering) {
                 self.inner.store(value, order);
                 self.loads.written();
             }
 
             $($(#[track_caller]
-            pub(crate) fn $operation(&self, value: $value, order: Ordering) -> $value {
+            pub fn $operation(&self, value: $value, order: Ordering) -> $value {
                 let before = self.inner.$operation(value, order);
                 self.loads.written();
                 before
             })+)?
 
             #[track_caller]
-            pub(crate) fn compare_exchange(
+            pub fn compare_exchange(
                 &self,
                 current: $value,
                 new: $value,
@@ -116,7 +116,7 @@ macro_rules! atomic {
             }
 
             #[track_caller]
-            pub(crate) fn compare_exchange_weak(
+            pub fn compare_exchange_weak(
                 &self,
                 current: $value,
                 new: $value,
@@ -127,7 +127,7 @@ macro_rules! atomic {
             }
 
             #[track_caller]
-            pub(crate) fn fetch_update(
+            pub fn fetch_update(
                 &self,
                 success: Ordering,
                 failure: Ordering,
@@ -152,9 +152,26 @@ macro_rules! atomic {
     };
 }
 
-atomic!(AtomicBool, bool);
-atomic!(AtomicU32, u32, swap, fetch_add, fetch_sub, fetch_or, fetch_and);
-atomic!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or);
-atomic!(AtomicUsize, usize, fetch_sub, fetch_max);
-atomic!(AtomicIsize, isize);
+macro_rules! number {
+    ($($name:ident $value:ty),+ $(,)?) => {
+        $(atomic!($name, $value, swap, fetch_add, fetch_sub, fetch_and, fetch_nand, fetch_or, fetch_xor, fetch_max, fetch_min);
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new(0)
+            }
+        })+
+    };
+}
+
+atomic!(AtomicBool, bool, swap, fetch_and, fetch_nand, fetch_or, fetch_xor);
 atomic!(AtomicPtr<T>, *mut T, swap);
+number!(
+    AtomicI32 i32, AtomicI64 i64, AtomicIsize isize, AtomicU8 u8, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize,
+);
+
+impl Default for AtomicBool {
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
