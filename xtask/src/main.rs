@@ -1,5 +1,6 @@
 //! The project's checks, a command each: `cargo xtask test` does everything that CI does.
 
+mod conformance;
 mod contract;
 mod draw;
 mod example;
@@ -47,6 +48,8 @@ enum Command {
         #[arg(long, default_value_t = step::SCHEDULES)]
         schedules: u32,
     },
+    /// The example of policies of one's own under loom, the good one and the broken ones.
+    Conformance,
     /// A picture of traces, as of the example `timeline`.
     Draw {
         /// The traces, from top to bottom.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Example => vec![step::example()],
         Command::Models { selection, preemptions } => vec![step::models(selection, preemptions)],
         Command::Shuttle { selection, schedules } => vec![step::shuttle(selection, schedules)],
+        Command::Conformance => vec![step::conformance()],
         Command::Draw { traces, to } => vec![step::draw(traces, to)],
         Command::Sanitize(options) => vec![step::sanitize(options)],
         Command::Soak(options) => vec![step::soak(options)],

@@ -133,7 +133,7 @@ fn executions(printed: &str) -> Option<u64> {
 }
 
 /// Does `work` for each item, as many at once as there are processors; what came of each.
-fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let worker = || -> Vec<R> { std::iter::from_fn(|| items.get(next.fetch_add(1, Relaxed))).map(&work).collect() };
     let processors = thread::available_parallelism().map_or(1, NonZero::get);

@@ -31,6 +31,10 @@ pub(crate) fn contract() -> Step {
     Step { name: "contract", run: Box::new(crate::contract::check) }
 }
 
+pub(crate) fn conformance() -> Step {
+    Step { name: "conformance", run: Box::new(crate::conformance::check) }
+}
+
 pub(crate) fn example() -> Step {
     Step { name: "example", run: Box::new(crate::example::check) }
 }
@@ -76,6 +80,7 @@ pub(crate) fn all() -> Vec<Step> {
         models(Selection::default(), None),
         shuttle(Selection::default(), SCHEDULES),
         mutants(),
+        conformance(),
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
         cargo("example timeline", "run --quiet --release --example timeline", &[]),
