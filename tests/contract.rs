@@ -89,6 +89,8 @@ stamp! {
         waiting_for_oneself_is_an_error;
     waiting:
         a_worker_waits_for_a_queued_task,
+        a_task_without_a_handle_waits_for_its_child,
+        a_panic_handler_waits_for_a_task,
         tasks_in_blocking_overlap,
         context_blocking_lets_others_run,
         two_tasks_waiting_for_each_other_get_an_error,
@@ -189,6 +191,7 @@ stamp! {
         refuses_afterwards,
         try_submit_hands_the_closure_back,
         now_cancels_what_is_queued,
+        now_counts_what_was_cancelled_before,
         with_a_timeout_says_whether_it_stopped,
         from_a_task_does_not_hang,
         by_dropping_the_last_handle_in_a_task,

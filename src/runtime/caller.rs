@@ -129,7 +129,7 @@ impl<P: LockPolicy> Core<P> {
     /// Runs a new task, as its submitter.
     pub(super) fn run_here(self: &Arc<Self>, task: Task) {
         let (identity, state) =
-            (task.identity(), task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
+            (task.running_identity(), task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const()));
         let run = |_: &Frame| task.run(&Tally::default());
         let lock = self.lock.as_covers();
         let ran = current::frames(|mut frames| {

@@ -421,16 +421,21 @@ impl<P: LockPolicy> Core<P> {
 
     /// Ends all queued tasks unrun; how many.
     pub(super) fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
-        let mut ended = 0;
+        let (mut ended, mut cancelled) = (0, 0);
         loop {
             match self.queue.take() {
-                Find::Task(task, _) => ended += usize::from(task.discard(why()) == Discarded::Now),
+                Find::Task(task, _) => match task.discard(why()) {
+                    Discarded::Now => ended += 1,
+                    Discarded::Cancelled => cancelled += 1,
+                    Discarded::Claimed | Discarded::GivenBack => {}
+                },
                 Find::Retry => hint::spin_loop(),
                 Find::Empty if self.queue.is_empty() => break,
                 Find::Empty => hint::spin_loop(),
             }
         }
-        self.cancelled.add_shared(ended as u64);
+        // Those too that were cancelled through their handles: nobody else comes to them any more.
+        self.count_cancelled(ended + cancelled);
         ended
     }
 
@@ -523,7 +528,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Ends a task unrun that was in no queue.
     pub(super) fn cancel(&self, task: Task) {
-        if task.discard(self.unrun()) == Discarded::Now {
+        if matches!(task.discard(self.unrun()), Discarded::Now | Discarded::Cancelled) {
             self.count_cancelled(1);
         }
     }

@@ -172,7 +172,7 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
     let task = unsafe { task.into_task() };
     if core.is_cancelling() {
         current::share_kept();
-        if task.discard(core.unrun()) == Discarded::Now {
+        if matches!(task.discard(core.unrun()), Discarded::Now | Discarded::Cancelled) {
             core.count_cancelled(1);
         }
     } else if !P::Lock::LINES {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use super::Core;
-use super::current::{Frame, Kind};
+use super::current::{self, Frame, Kind};
 use super::patience::{self, Patience};
 use super::scope::ScopeId;
 use super::timeline::Activity;
@@ -320,7 +320,7 @@ impl<P: LockPolicy> Worker<P> {
 
     fn run_task(&self, frame: &Frame, task: Task) {
         frame.kind.set(Kind::Plain);
-        frame.task.set(task.identity());
+        frame.task.set(task.running_identity());
         frame.state.set(state_of(&task));
         if let Some(since) = self.core.watch() {
             self.hold.set(Some((task.name(), since)));
@@ -360,6 +360,12 @@ impl<P: LockPolicy> Worker<P> {
             Ran::Done => {}
             Ran::Unobserved(payload) => {
                 self.share_kept();
+                // The handler's code is not the task's, whose memory may be another's.
+                current::frames(|mut frames| {
+                    if let Some(frame) = frames.next() {
+                        frame.task.set(ptr::null());
+                    }
+                });
                 self.core.unobserved_panic(payload);
             }
             Ran::Claimed => self.core.claimed.add_shared(1),
@@ -600,7 +606,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn run_on_top(&self, task: Task) {
-        let (identity, state) = (task.identity(), state_of(&task));
+        let (identity, state) = (task.running_identity(), state_of(&task));
         self.on_top(identity, state, || self.settle(task));
     }
 

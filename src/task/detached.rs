@@ -19,8 +19,14 @@ struct Detached<F, N> {
 }
 
 impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
-    const VTABLE: VTable =
-        VTable { run: Self::run, discard: Self::discard, name: type_name::<F>, needs: Self::needs, join: None };
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        discard: Self::discard,
+        name: type_name::<F>,
+        needs: Self::needs,
+        join: None,
+        stays: Self::STAYS,
+    };
     /// Whether the memory has to stay until the closure is gone.
     const STAYS: bool = size_of::<N>() > 0;
 

@@ -1,7 +1,7 @@
 //! The type-erased front of every task, and the owned pointer to it.
 
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::error::{PanicPayload, TaskError};
 use super::link::Link;
@@ -28,6 +28,8 @@ pub(super) struct VTable {
     pub(super) needs: unsafe fn(NonNull<Header>) -> NonNull<dyn Needs>,
     /// What a handle can do; none for a detached task.
     pub(super) join: Option<&'static JoinVTable>,
+    /// Whether its memory stays until the closure is gone; else it may be another task's while that runs.
+    pub(super) stays: bool,
 }
 
 /// What a task with a handle can do without anybody knowing the type of its closure. No entry touches the executor's reference.
@@ -120,6 +122,13 @@ impl Task {
 
     pub(crate) fn identity(&self) -> Identity {
         self.0.as_ptr().cast_const().cast()
+    }
+
+    /// What tells it from other tasks while it runs; null if that is nothing, and nobody can wait for it.
+    pub(crate) fn running_identity(&self) -> Identity {
+        // SAFETY: the executor's reference keeps the header alive.
+        let stays = unsafe { self.0.as_ref() }.vtable.stays;
+        if stays { self.identity() } else { ptr::null() }
     }
 
     /// The state word of a task with a handle, where a request to cancel shows. Good until the task is run.

@@ -103,6 +103,7 @@ where
         name: type_name::<F>,
         needs: Self::needs,
         join: Some(&Self::JOIN),
+        stays: true,
     };
     pub(super) const JOIN: JoinVTable = JoinVTable {
         run_claimed: Self::run_claimed,

@@ -93,6 +93,7 @@ where
         name: type_name::<F>,
         needs: Self::needs,
         join: Some(&Self::JOIN),
+        stays: true,
     };
 
     /// One poll, and the end of the task if the future is ready or panics, or somebody has asked for it.

@@ -85,8 +85,14 @@ impl Needs for Alone {
 }
 
 impl<F: FnOnce() -> R + Send, W: Fn(F) -> R + Sync, R: Send> OnStack<F, W, R> {
-    const VTABLE: VTable =
-        VTable { run: Self::run, discard: Self::give_back, name: type_name::<F>, needs: Self::needs, join: None };
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        discard: Self::give_back,
+        name: type_name::<F>,
+        needs: Self::needs,
+        join: None,
+        stays: true,
+    };
 
     #[inline]
     pub(crate) fn new(closure: F, elsewhere: W) -> Self {

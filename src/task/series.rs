@@ -29,6 +29,7 @@ where
         name: type_name::<F>,
         needs: Self::needs,
         join: Some(&Self::JOIN),
+        stays: true,
     };
 
     /// One run, and the end of the series if that panics or somebody has asked for it.

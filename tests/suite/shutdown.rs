@@ -54,6 +54,18 @@ pub(crate) fn now_cancels_what_is_queued<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(pool.is_terminated());
 }
 
+// Contract: 91.
+pub(crate) fn now_counts_what_was_cancelled_before<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let occupied = Occupied::all(pool);
+    let queued: Vec<_> = (0..3).map(|_| pool.submit(|| ())).collect();
+    assert!(queued[1].cancel());
+    assert_eq!(pool.shutdown_now_timeout(Duration::ZERO), (2, false));
+    let running = occupied.release().len() as u64;
+    pool.shutdown();
+    let metrics = pool.metrics();
+    assert_eq!((metrics.submitted, metrics.started, metrics.cancelled), (running + 3, running, 3));
+}
+
 pub(crate) fn with_a_timeout_says_whether_it_stopped<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(!pool.await_termination(Duration::from_millis(1)), "it runs");
     let occupied = Occupied::all(pool);

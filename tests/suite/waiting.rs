@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
 use lockgrain::gate::Gate;
-use lockgrain::{LockPolicy, TaskHandle, ThreadPool, WaitError, blocking};
+use lockgrain::{Builder, LockPolicy, TaskHandle, ThreadPool, WaitError, blocking};
 
 pub(crate) fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<P>) {
     let inner = pool.clone();
@@ -15,6 +15,48 @@ pub(crate) fn a_worker_waits_for_a_queued_task<P: LockPolicy>(pool: &ThreadPool<
         timed + inner.submit(|| 3).result().unwrap()
     });
     assert_eq!(outer.result().unwrap(), 5);
+}
+
+/// Its memory is given back when it begins, and most likely its child's is the same.
+pub(crate) fn a_task_without_a_handle_waits_for_its_child<P: LockPolicy>(pool: &ThreadPool<P>) {
+    fn of_size<P: LockPolicy, const N: usize>(pool: &ThreadPool<P>) {
+        let (send, receive) = mpsc::channel();
+        let (inner, size) = (pool.clone(), [1_u8; N]);
+        let waits = move || {
+            let child = inner.submit(move || 4);
+            send.send(child.result().map(|n| n + size.len())).unwrap();
+        };
+        pool.spawn(waits).unwrap();
+        assert_eq!(receive.recv().unwrap().unwrap(), 4 + N);
+    }
+    of_size::<P, 1>(pool);
+    of_size::<P, 16>(pool);
+    of_size::<P, 32>(pool);
+    of_size::<P, 48>(pool);
+    of_size::<P, 64>(pool);
+    of_size::<P, 80>(pool);
+    of_size::<P, 96>(pool);
+}
+
+/// The task's memory is free by then.
+pub(crate) fn a_panic_handler_waits_for_a_task<P: LockPolicy>(pool: &ThreadPool<P>) {
+    fn of_size<P: LockPolicy, const N: usize>(pool: &ThreadPool<P>) {
+        let (send, receive) = mpsc::channel();
+        let handles = Arc::new(Mutex::new(None::<ThreadPool<P>>));
+        let mine = handles.clone();
+        let handler = move |_payload| {
+            let pool = mine.lock().unwrap().take();
+            send.send(pool.map(|pool| pool.submit(|| 5).result())).unwrap();
+        };
+        let other = Builder::<P>::new().max_workers(pool.max_workers()).panic_handler(handler).build().unwrap();
+        *handles.lock().unwrap() = Some(other.clone());
+        let turn = other.guarded([1_u8; N]);
+        let panics = |_: &mut [u8; N]| std::panic::resume_unwind(Box::new("on purpose"));
+        other.spawn_when(&turn, panics).unwrap();
+        assert_eq!(receive.recv().unwrap().unwrap().unwrap(), 5);
+    }
+    of_size::<P, 1>(pool);
+    of_size::<P, 32>(pool);
 }
 
 // Contract: 117.
