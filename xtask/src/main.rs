@@ -4,6 +4,7 @@ mod conformance;
 mod contract;
 mod draw;
 mod example;
+mod fuzz;
 mod models;
 mod python;
 mod sanitize;
@@ -62,6 +63,15 @@ enum Command {
     Sanitize(sanitize::Options),
     /// Everything at once, for long, with faults. Not part of `test`.
     Soak(soak::Options),
+    /// The fuzz targets, where cargo-fuzz and a nightly toolchain are.
+    Fuzz {
+        /// Only the targets that have this in their name.
+        #[arg(default_value = "")]
+        filter: String,
+        /// Seconds a target.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// The seeded faults, each under the model that must catch it.
     Mutants,
 }
@@ -77,6 +87,7 @@ fn main() -> ExitCode {
         Command::Draw { traces, to } => vec![step::draw(traces, to)],
         Command::Sanitize(options) => vec![step::sanitize(options)],
         Command::Soak(options) => vec![step::soak(options)],
+        Command::Fuzz { filter, seconds } => vec![step::fuzz(filter, seconds)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

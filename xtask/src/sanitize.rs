@@ -13,7 +13,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The integration tests that run under a sanitizer. Not `faults`, which bounds the address space, of which the sanitizers take terabytes; nor those that count allocations
 /// or memory, which the sanitizers change.
-const TESTS: [&str; 4] = ["scope", "futures", "lines", "operations"];
+const TESTS: [&str; 3] = ["scope", "futures", "lines"];
 
 /// How one tool did: the reason if it was skipped.
 enum Verdict {

@@ -61,6 +61,10 @@ pub(crate) fn soak(options: crate::soak::Options) -> Step {
     Step { name: "soak", run: Box::new(move || crate::soak::soak(&options)) }
 }
 
+pub(crate) fn fuzz(filter: String, seconds: u64) -> Step {
+    Step { name: "fuzz", run: Box::new(move || crate::fuzz::fuzz(&filter, seconds)) }
+}
+
 pub(crate) fn mutants() -> Step {
     Step { name: "mutants", run: Box::new(crate::models::mutants) }
 }

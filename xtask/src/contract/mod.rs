@@ -42,6 +42,7 @@ fn tests() -> Result<Vec<Test>> {
     let stamps = stamps::parse(&stamps).with_context(|| format!("{STAMPS} has no list of stamped cases"))?;
     let mut files = Vec::new();
     sources(Path::new("tests"), &mut files)?;
+    sources(Path::new("programs/tests"), &mut files)?;
     sources(Path::new("src"), &mut files)?;
     files.sort();
     let mut tests = Vec::new();
@@ -73,7 +74,8 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// The module that a file is, as the tests name it: `global_lock` for `tests/global_lock.rs`, `tasks` for `tests/suite/tasks.rs`.
 fn module(file: &Path) -> String {
     let file = file.with_extension("");
-    let inside = ["tests/suite", "tests", "src"].iter().find_map(|folder| file.strip_prefix(folder).ok());
+    let inside =
+        ["tests/suite", "tests", "programs/tests", "src"].iter().find_map(|folder| file.strip_prefix(folder).ok());
     inside.unwrap_or(&file).display().to_string().replace('/', "::")
 }
 

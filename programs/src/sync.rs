@@ -1,0 +1,54 @@
+//! The few primitives that block a thread of a program: std's, or shuttle's where that chooses who runs.
+
+#[cfg(not(lockgrain_shuttle))]
+pub(crate) use std::{
+    sync::{Condvar, Mutex},
+    thread::{spawn, yield_now},
+};
+
+#[cfg(lockgrain_shuttle)]
+pub(crate) use shuttle::{
+    sync::{Condvar, Mutex},
+    thread::{spawn, yield_now},
+};
+
+/// Whether time stands still: no timed wait ends by itself.
+pub(crate) const STILL: bool = cfg!(lockgrain_shuttle);
+
+/// Holds tasks until it is opened.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn new(open: bool) -> Self {
+        Self { open: Mutex::new(open), opened: Condvar::new() }
+    }
+
+    pub(crate) fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    pub(crate) fn pass(&self) {
+        let mut open = self.open.lock().unwrap();
+        while !*open {
+            open = self.opened.wait(open).unwrap();
+        }
+    }
+}
+
+/// Waits until it is so, but not for ever: what is amiss then is to be said.
+pub(crate) fn settle(is_so: impl Fn() -> bool) {
+    for round in 0..100_000 {
+        if is_so() {
+            return;
+        }
+        yield_now();
+        if round > 1000 && !STILL {
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+    }
+}
