@@ -1,6 +1,7 @@
 //! Programs from bytes: 16 for the settings, and eight an operation. Who takes operations out, or makes bytes smaller, gets simpler programs.
 
 use crate::program::{Body, End, Focus, Full, Name, Op, Program, Settings};
+use crate::sync::STILL;
 
 /// Operations of a program.
 const MOST: usize = 60;
@@ -31,7 +32,7 @@ impl Bytes<'_> {
         use Body::{
             BlockingHold, BombCapture, BombOutput, CancelledChild, Hold, Join, Panic, PanicWithBomb, Return, Scope,
         };
-        self.one_of(&[
+        let body = self.one_of(&[
             Return,
             Return,
             Return,
@@ -50,7 +51,12 @@ impl Bytes<'_> {
             Children,
             Scope,
             Join,
-        ])
+        ]);
+        match body {
+            // A bomb asks whether its thread panics, and shuttle's threads are one to the standard library.
+            PanicWithBomb | BombCapture | BombOutput if STILL => Panic,
+            body => body,
+        }
     }
 
     fn name(&mut self) -> Name {

@@ -12,10 +12,12 @@ pub(crate) use shuttle::{
     thread::{spawn, yield_now},
 };
 
+use std::sync::PoisonError;
+
 /// Whether time stands still: no timed wait ends by itself.
 pub(crate) const STILL: bool = cfg!(lockgrain_shuttle);
 
-/// Holds tasks until it is opened.
+/// Holds tasks until it is opened. Poisoning says nothing: shuttle's threads are one to the standard library, which takes all for panicking if one is.
 #[derive(Debug)]
 pub(crate) struct Gate {
     open: Mutex<bool>,
@@ -28,14 +30,14 @@ impl Gate {
     }
 
     pub(crate) fn open(&self) {
-        *self.open.lock().unwrap() = true;
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.opened.notify_all();
     }
 
     pub(crate) fn pass(&self) {
-        let mut open = self.open.lock().unwrap();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         while !*open {
-            open = self.opened.wait(open).unwrap();
+            open = self.opened.wait(open).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

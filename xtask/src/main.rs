@@ -51,6 +51,8 @@ enum Command {
     },
     /// The example of policies of one's own under loom, the good one and the broken ones.
     Conformance,
+    /// Random programs under random schedules; `LOCKGRAIN_SEED` chooses which.
+    Programs,
     /// A picture of traces, as of the example `timeline`.
     Draw {
         /// The traces, from top to bottom.
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Models { selection, preemptions } => vec![step::models(selection, preemptions)],
         Command::Shuttle { selection, schedules } => vec![step::shuttle(selection, schedules)],
         Command::Conformance => vec![step::conformance()],
+        Command::Programs => vec![step::programs()],
         Command::Draw { traces, to } => vec![step::draw(traces, to)],
         Command::Sanitize(options) => vec![step::sanitize(options)],
         Command::Soak(options) => vec![step::soak(options)],

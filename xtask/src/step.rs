@@ -49,6 +49,15 @@ pub(crate) fn shuttle(selection: Selection, schedules: u32) -> Step {
     Step { name: "models, random", run: Box::new(move || crate::models::models(checker, &selection)) }
 }
 
+/// Random programs, under random schedules.
+pub(crate) fn programs() -> Step {
+    cargo(
+        "programs, random",
+        "test --quiet --release --package lockgrain-programs --test models --target-dir target/shuttle",
+        &[("RUSTFLAGS", "--cfg lockgrain_shuttle")],
+    )
+}
+
 pub(crate) fn draw(traces: Vec<PathBuf>, to: PathBuf) -> Step {
     Step { name: "draw", run: Box::new(move || crate::draw::draw(&traces, &to)) }
 }
@@ -83,6 +92,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
         models(Selection::default(), None),
         shuttle(Selection::default(), SCHEDULES),
+        programs(),
         mutants(),
         conformance(),
         example(),

@@ -1,0 +1,89 @@
+//! The same programs under random schedules: `cargo xtask programs`.
+#![cfg(lockgrain_shuttle)]
+
+use std::sync::Arc;
+
+use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy};
+use lockgrain_programs::{Body, End, Focus, Name, Op, Program, Settings, run};
+use shuttle::scheduler::RandomScheduler;
+use shuttle::{Config, Runner};
+
+/// Schedules of each program.
+const SCHEDULES: usize = 20;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number of schedules or a seed"))
+}
+
+/// Numbers that look random: G. Marsaglia, "Xorshift RNGs", 2003.
+fn next(state: &mut u64) -> u8 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 24) as u8
+}
+
+/// Some programs, with `LOCKGRAIN_SCHEDULES` schedules in all, from `LOCKGRAIN_SEED`. One that fails is printed with its schedule.
+fn programs<P: LockPolicy>(focus: Focus) {
+    let (seed, schedules) = (setting("LOCKGRAIN_SEED", 1), setting("LOCKGRAIN_SCHEDULES", 2_000) as usize);
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut executions = 0;
+    for _ in 0..schedules.div_ceil(SCHEDULES) {
+        let operations = usize::from(next(&mut state) % 12);
+        let bytes: Vec<u8> = (0..16 + 8 * operations).map(|_| next(&mut state)).collect();
+        let program = Arc::new(Program::decode_all(focus, &bytes));
+        let theirs = program.clone();
+        let runner = Runner::new(RandomScheduler::new_from_seed(seed, SCHEDULES), Config::new());
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runner.run(move || run::<P>(&theirs))));
+        match ran {
+            Ok(ran) => executions += ran,
+            Err(payload) => {
+                eprintln!("{program:?}");
+                std::panic::resume_unwind(payload);
+            }
+        }
+    }
+    println!("COMPLETE {executions} executions");
+}
+
+macro_rules! stamp {
+    ($($name:ident $policy:ty;)+) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn programs_of_all_sorts() {
+                programs::<$policy>(Focus::Executor);
+            }
+
+            #[test]
+            fn programs_that_name_values_and_keys() {
+                programs::<$policy>(Focus::Guarded);
+            }
+
+            #[test]
+            fn programs_about_handles() {
+                programs::<$policy>(Focus::Handles);
+            }
+        }
+    )+};
+}
+
+stamp! {
+    global GlobalLock;
+    fine FineGrained;
+    lock_free LockFree;
+}
+
+/// Under some 3,000 schedules this takes more than a million steps, for a reason that is not known yet; with threads it ends.
+#[test]
+#[ignore = "open: exceeds shuttle's steps"]
+fn a_guarded_task_waits_for_its_child_while_the_pool_is_dropped() {
+    let name = Name { value: 0, shared: true };
+    let program = Program {
+        settings: Settings { clients: 2, workers: 2, spares: 0, end: End::Drop, ..Settings::PLAIN },
+        ops: vec![(0, Op::When(vec![name], Body::Child)), (0, Op::Strand(Body::Panic))],
+    };
+    let runner = Runner::new(RandomScheduler::new_from_seed(7, 3_000), Config::new());
+    runner.run(move || run::<FineGrained>(&program));
+}
