@@ -216,6 +216,21 @@ stamp! {
         panicking_drops_of_values_are_survived,
         readers_and_writers_never_meet,
         a_panic_poisons_if_asked;
+    limits:
+        no_more_run_than_there_are_permits,
+        as_many_run_as_there_are_permits,
+        who_wants_many_is_not_overtaken,
+        values_keys_and_permits_are_taken_in_one_step,
+        who_waits_for_a_permit_keeps_its_place_for_the_value,
+        a_limit_says_what_it_can_not_do,
+        a_panic_gives_permits_back,
+        who_gives_up_is_passed_over,
+        who_waits_for_a_permit_keeps_no_worker,
+        who_holds_some_permits_waits_for_one_that_wants_the_rest,
+        waiting_for_one_that_wants_more_than_the_rest_is_an_error,
+        the_last_of_all_holders_that_wait_gets_an_error,
+        who_waits_for_a_time_is_counted_on,
+        shutdown_runs_what_waits_for_permits;
     keyed:
         tasks_with_a_key_in_common_never_overlap,
         tasks_with_a_key_in_common_run_in_order,

@@ -119,6 +119,8 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Tasks that had to wait for a guarded value, and those of them that do no more.
     pub(super) held_back: CachePadded<Counter>,
     pub(super) let_in: CachePadded<Counter>,
+    /// Whether a limit has been made for its tasks.
+    limits: AtomicBool,
     /// Whether what has not started is to be cancelled.
     cancelling: AtomicBool,
     pub(super) broken: Broken,
@@ -168,6 +170,7 @@ impl<P: LockPolicy> Core<P> {
             claimed: Counter::default(),
             held_back: CachePadded::default(),
             let_in: CachePadded::default(),
+            limits: AtomicBool::new(false),
             cancelling: AtomicBool::new(false),
             broken: Broken::default(),
             ready: Mutex::new(0),
@@ -227,6 +230,17 @@ impl<P: LockPolicy> Core<P> {
     #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         self.idle.is_draining()
+    }
+
+    /// Its tasks may from now on have to wait for permits.
+    pub(crate) fn has_a_limit(&self) {
+        // Relaxed, as in `has_limits`: the order of submissions is that of who happens before whom.
+        self.limits.store(true, Relaxed);
+    }
+
+    /// Whether a task may have to wait before it is queued, whatever the gate: then those that name the same values stand in line for them.
+    pub(crate) fn has_limits(&self) -> bool {
+        self.limits.load(Relaxed)
     }
 
     pub(crate) fn is_terminated(&self) -> bool {

@@ -32,8 +32,10 @@ pub(crate) struct Frame {
     pub(crate) has_context: Cell<bool>,
     /// Whether the context is lent to whoever asks for one on this thread.
     pub(crate) lends: Cell<bool>,
-    /// Whether the task holds guarded values.
+    /// Whether the task was lent guarded values, or runs with keys.
     pub(super) has_values: Cell<bool>,
+    /// Whether the task holds something that others stand in line for.
+    pub(super) holds: Cell<bool>,
     /// Whether the frame's task has ended, and the worker may keep the next one for itself.
     pub(super) keeps: Cell<bool>,
     /// The task that runs, or null.
@@ -98,6 +100,7 @@ impl Frame {
             has_context: Cell::new(false),
             lends: Cell::new(false),
             has_values: Cell::new(false),
+            holds: Cell::new(false),
             keeps: Cell::new(false),
             task: Cell::new(task),
             scope: Cell::new(ptr::null()),
@@ -123,7 +126,7 @@ pub(crate) fn frames<R>(f: impl FnOnce(Frames<'_>) -> R) -> R {
 pub(crate) struct Origin(*const Frame);
 
 // SAFETY: of a frame, a thread that runs a task of the scope only looks at what does not change while the scope is open: its task, that task's
-// scope, whether it has values, and the frames below.
+// scope, whether it holds something, and the frames below.
 unsafe impl Sync for Origin {}
 
 /// A pointer to one.
@@ -222,6 +225,22 @@ impl<'a> Iterator for Frames<'a> {
         // SAFETY: the outer frame outlives the inner one.
         self.0 = unsafe { frame.outer.as_ref() };
         Some(frame)
+    }
+}
+
+/// Code of a task that has come to its turn in lines, and has not left them.
+pub(crate) struct Holds<'a>(&'a Frame);
+
+impl<'a> Holds<'a> {
+    pub(crate) fn enter(frame: &'a Frame) -> Self {
+        frame.holds.set(true);
+        Self(frame)
+    }
+}
+
+impl Drop for Holds<'_> {
+    fn drop(&mut self) {
+        self.0.holds.set(false);
     }
 }
 

@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use hashbrown::HashTable;
 
 use super::Core;
-use super::wants::{Lockable, References, Want};
+use super::wants::{Line, Lockable, References, Want};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -226,8 +226,8 @@ where
     K: Send + Sync,
     P: LockPolicy,
 {
-    fn lock(&self) -> &P::Lock {
-        &self.all
+    fn line(&self) -> Line<'_, P> {
+        Line::Value(&self.all)
     }
 
     fn core(&self) -> &Arc<Core<P>> {
@@ -245,8 +245,8 @@ where
     K: Send + Sync,
     P: LockPolicy,
 {
-    fn lock(&self) -> &P::Lock {
-        &self.lock
+    fn line(&self) -> Line<'_, P> {
+        Line::Value(&self.lock)
     }
 
     fn core(&self) -> &Arc<Core<P>> {

@@ -15,7 +15,7 @@ use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, UnsafeCell, local, mutant};
-use crate::task::{Discarded, Needs, Task};
+use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
 /// The values that one task needs, and whether it has them. Part of the task, which stays alive until its turn has come in every line.
 pub(crate) struct Request<P, W> {
@@ -34,23 +34,37 @@ unsafe impl<P: LockPolicy, W: Wants<P>> Sync for Request<P, W> {}
 const GIVEN_UP: u32 = 1 << (u32::BITS - 1);
 
 impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
-    /// None if one value is named twice.
+    /// # Errors
+    /// If one thing is named twice, or more permits than there are.
     ///
     /// # Panics
     /// If one is not of that pool, nor covered by its lock.
-    pub(crate) fn new(mut wants: W, core: &Core<P>) -> Option<Self> {
+    pub(crate) fn new(mut wants: W, core: &Core<P>) -> Result<Self, TaskError> {
         wants.sort();
         let distinct = wants.all().windows(2).all(|pair| pair[0].address() != pair[1].address());
         let is_covered = |want: &Want<P>| {
             // SAFETY: the submitter is here.
             let other = unsafe { want.thing() }.core();
-            other.id == core.id || (!P::Lock::LINES && other.has_lock_of(core))
+            other.id == core.id || (want.is_covered() && other.has_lock_of(core))
         };
         assert!(wants.all().iter().all(is_covered), "{FOREIGN}: submit the task to that pool");
-        distinct.then(|| Self::of(wants, core.id))
+        if let Some((asked, most)) = wants.all().iter().find_map(Want::too_many) {
+            return Err(TaskError::TooManyPermits { asked: asked as usize, most: most as usize });
+        }
+        if distinct { Ok(Self::of(wants, core)) } else { Err(TaskError::Aliased) }
     }
 
-    fn of(wants: W, pool: u32) -> Self {
+    fn of(mut wants: W, core: &Core<P>) -> Self {
+        let pool = core.id;
+        if !P::Lock::LINES {
+            let lines = core.has_limits();
+            for want in wants.all_mut() {
+                // SAFETY: the submitter is here.
+                let own = unsafe { want.thing() }.core().id == pool;
+                // Otherwise the order is that of the queue.
+                want.stands = lines && own;
+            }
+        }
         let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < GIVEN_UP);
         let pending = AtomicU32::new(pending.expect("fewer than 2^31 values"));
         Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, policy: PhantomData }
@@ -74,14 +88,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         for want in wants {
             // SAFETY: `pending` counts it.
             let ticket = || unsafe { Ticket::of(task) };
-            // SAFETY: the submitter is here.
-            let thing = unsafe { want.thing() };
-            // SAFETY: the place is this task's, which stays until it has left.
-            let (entry, joined) = unsafe { thing.lock().join(want.access, &want.place, wants.len() == 1, ticket) };
-            if entry == Entry::First {
-                // SAFETY: as above.
-                unsafe { want.retain() };
-            }
+            // SAFETY: the submitter is here, and the task stays until it has left.
+            let (entry, joined) = unsafe { want.join(wants.len() == 1, ticket) };
             granted += u32::from(entry != Entry::Waits);
             all_joined.push(joined);
         }
@@ -138,10 +146,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         let leave = |granted: &mut Granted| {
             // SAFETY: nobody else leaves, and nobody looks at the wants of a task that is neither running nor in line.
             for want in unsafe { self.wants() } {
-                // SAFETY: not left yet.
-                let thing = unsafe { want.thing() };
                 // SAFETY: all have been granted.
-                if unsafe { thing.lock().leave(want.access, &want.place, granted) } {
+                if unsafe { want.leave(granted) } {
                     free.push(want);
                 }
             }
@@ -186,16 +192,16 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
 }
 
 impl<P: LockPolicy> Request<P, One<P>> {
-    pub(crate) fn one(want: One<P>, pool: u32) -> Self {
-        Self::of(want, pool)
+    pub(crate) fn one(want: One<P>, core: &Core<P>) -> Self {
+        Self::of(want, core)
     }
 }
 
 impl<P: LockPolicy> Request<P, Many<P>> {
     /// What is named more than once is wanted once, exclusively if once so.
-    pub(crate) fn merged(mut wants: Many<P>, pool: u32) -> Self {
+    pub(crate) fn merged(mut wants: Many<P>, core: &Core<P>) -> Self {
         wants::merge(&mut wants);
-        Self::of(wants, pool)
+        Self::of(wants, core)
     }
 }
 
@@ -205,8 +211,9 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
     }
 
     unsafe fn grant(&self, task: TaskRef) {
-        // SAFETY: who has a ticket wants something, and this one is not counted yet.
-        let want = unsafe { &self.wants()[0] };
+        // SAFETY: this one is not counted yet.
+        let mut wants = unsafe { self.wants() }.iter();
+        let want = wants.find(|want| want.stands).expect("who has a ticket stands in line");
         // SAFETY: it has not left the line.
         let core = unsafe { want.thing() }.core();
         current::frames(|mut frames| {
@@ -229,14 +236,11 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
         });
     }
 
-    fn behind(&self, task: TaskRef, visit: &mut dyn FnMut(TaskRef)) {
+    fn behind(&self, task: TaskRef, walk: &mut dyn Walk) {
         // SAFETY: only asked of tasks that hold or wait for values.
         for want in unsafe { self.wants() } {
-            let mut visit = |ticket: &Ticket| visit(ticket.task());
             // SAFETY: as above.
-            let thing = unsafe { want.thing() };
-            // SAFETY: as above.
-            unsafe { thing.lock().behind(want.access, &want.place, task, &mut visit) };
+            unsafe { want.behind(task, walk) };
         }
     }
 

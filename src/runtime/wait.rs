@@ -1,8 +1,9 @@
 //! Waiting for a task, or for the next of several, from a thread outside or from inside another task.
 
-use std::collections::HashSet;
+use std::iter;
 
 use super::current::{self, Frame, Frames, Kind};
+use super::delays::Delays;
 use super::patience::Patience;
 use super::worker::Blockable;
 use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local, mutant};
@@ -182,24 +183,26 @@ impl Goal {
         }
     }
 
-    /// Whether it can't be over if none of the delayed tasks ends, some of which are on the stacks of these workers.
-    fn is_delayed(&self, delayed: &HashSet<Identity>, workers: &[usize]) -> bool {
-        match self {
-            Self::Task(task, _) => delayed.contains(&task.task),
-            Self::Any(group) => group.awaits_only(|member| delayed.contains(&member.task)),
+    /// Whether it can't be over if none of the delayed tasks ends.
+    fn is_delayed(&self, delays: &Delays) -> bool {
+        let delayed = match self {
+            Self::Task(task, _) => delays.contains(task.task),
+            Self::Any(group) => group.awaits_only(|member| delays.contains(member.task)),
             Self::Latch(..) => false,
             Self::Mail(shares) => shares.iter().any(|share| {
-                let waits = || !share.has_ended() && workers.contains(&share.worker);
-                delayed.contains(&share.task) || waits()
+                let waits = || !share.has_ended() && delays.has_worker(share.worker);
+                delays.contains(share.task) || waits()
             }),
-        }
+        };
+        // A cancelled task has ended, but stands in line until its turn.
+        delayed && !self.is_over()
     }
 }
 
 /// A worker's wait: the tasks on its stack, and those in whose scopes they are, and what they wait for.
 pub(crate) struct Wait {
     stack: Vec<Identity>,
-    /// Those of them that hold guarded values, as long as the wait.
+    /// Those of them that hold guarded values, keys or permits, as long as the wait.
     holders: Vec<TaskRef>,
     goal: Goal,
     parker: Arc<Parker>,
@@ -222,7 +225,7 @@ impl Wait {
             if !task.is_null() {
                 stack.push(task);
             }
-            if frame.has_values.get() {
+            if frame.holds.get() {
                 holders.extend(TaskRef::of(task));
             }
         });
@@ -276,36 +279,47 @@ impl Wait {
     /// What is looked at one after another belongs together: that one task delays another ends only with the first one's end, so if it
     /// all ends in a circle, all of it still holds.
     fn is_for_what_it_delays(&self, worker: Option<usize>, others: &[(usize, Self)]) -> bool {
-        let mut workers = Vec::from_iter(worker);
-        let mut delayed: HashSet<Identity> = self.stack.iter().copied().collect();
-        // Tasks that hold values or stand in line for them.
-        let mut lines = self.holders.clone();
-        let mut seen = HashSet::new();
+        let mut delays = Delays::default();
+        delays.add(worker, &self.stack, &self.holders);
         let mut counted = vec![false; others.len()];
         loop {
-            if self.goal.is_delayed(&delayed, &workers) {
+            // SAFETY: waits of this list and the caller's, which go on, as their end takes the lock that the caller has.
+            let mut grown = unsafe { delays.follow() };
+            if self.goal.is_delayed(&delays) {
                 return true;
             }
-            let mut grown = false;
             for ((worker, other), counted) in others.iter().zip(&mut counted) {
-                if !*counted && other.goal.is_delayed(&delayed, &workers) {
+                if !*counted && other.goal.is_delayed(&delays) {
                     (*counted, grown) = (true, true);
-                    delayed.extend(&other.stack);
-                    workers.push(*worker);
-                    lines.extend(&other.holders);
+                    delays.add(Some(*worker), &other.stack, &other.holders);
                 }
-            }
-            while let Some(task) = lines.pop() {
-                if !seen.insert(task) {
-                    continue;
-                }
-                grown |= delayed.insert(task.identity());
-                // SAFETY: it is on the stack of a wait, which goes on, as its end takes the lock that the caller has; or it stands in line
-                // behind such a task, directly or through others, and so can't even start.
-                unsafe { task.needs() }.behind(task, &mut |behind| lines.push(behind));
             }
             if !grown {
+                return delays.has_permits() && self.is_one_of_too_many(others);
+            }
+        }
+    }
+
+    /// Whether no goal of some waits, of which this is one, can be reached while all of these go on: where tasks hold permits, each of several
+    /// waits may alone leave enough of them, and not all together.
+    fn is_one_of_too_many(&self, others: &[(usize, Self)]) -> bool {
+        if self.timed {
+            return false;
+        }
+        let mut stuck: Vec<_> = others.iter().map(|(_, other)| other).filter(|other| !other.timed).collect();
+        loop {
+            let mut delays = Delays::default();
+            iter::once(self).chain(stuck.iter().copied()).for_each(|wait| delays.add(None, &wait.stack, &wait.holders));
+            // SAFETY: as above.
+            unsafe { delays.follow() };
+            if !self.goal.is_delayed(&delays) {
                 return false;
+            }
+            let before = stuck.len();
+            // Who waits for something else may go on, and give back what it holds.
+            stuck.retain(|wait| wait.goal.is_delayed(&delays));
+            if stuck.len() == before {
+                return true;
             }
         }
     }

@@ -7,18 +7,36 @@ use std::ptr::NonNull;
 use smallvec::SmallVec;
 
 use super::Core;
+use super::permits::{self, Permits};
 use crate::policy::LockPolicy;
-use crate::policy::value_lock::{Access, ValueLock};
+use crate::policy::value_lock::{Access, Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::{Arc, mutant};
+use crate::task::Walk;
 
 /// Something that tasks stand in line for. It lives as long as somebody has a reference; a line with somebody in it has one.
 pub(crate) trait Lockable<P: LockPolicy>: Send + Sync {
     /// Where they stand.
-    fn lock(&self) -> &P::Lock;
+    fn line(&self) -> Line<'_, P>;
     /// The pool whose tasks they are.
     fn core(&self) -> &Arc<Core<P>>;
     /// How to count references to it.
     fn references(&self) -> References;
+}
+
+/// What tasks stand in line for.
+pub(crate) enum Line<'t, P: LockPolicy> {
+    /// A value or a key.
+    Value(&'t P::Lock),
+    /// Permits of a limit.
+    Limit(&'t Permits),
+}
+
+/// What keeps others from getting into line between two joins of one task.
+pub(super) enum Joined<'t, P: LockPolicy> {
+    /// It does not stand in line.
+    None,
+    Value(#[allow(dead_code, reason = "held for its drop")] <P::Lock as ValueLock<P::Gate>>::Joined<'t>),
+    Limit(#[allow(dead_code, reason = "held for its drop")] permits::Joined<'t>),
 }
 
 /// Functions of a thing's address, which reach what a reference to the thing does not: the count beside it, and its end.
@@ -52,10 +70,14 @@ impl References {
 #[allow(missing_debug_implementations, reason = "nobody outside can have one")]
 pub struct Want<P: LockPolicy> {
     thing: NonNull<dyn Lockable<P>>,
-    pub(super) access: Access,
+    access: Access,
     /// Nobody named it: it may be there twice.
     implied: bool,
-    pub(super) place: Place<P>,
+    /// Whether the task stands in line for it. If not, the gate keeps it from the others, and their queue keeps the order.
+    pub(super) stands: bool,
+    /// How many, of a limit; else none.
+    permits: u32,
+    place: Place<P>,
     policy: PhantomData<fn() -> P>,
 }
 
@@ -70,7 +92,15 @@ impl<P: LockPolicy> Want<P> {
     /// `thing` points at all of it. Whoever submits the task has a reference to it until the task stands in line, and the line has one after
     /// that.
     pub(super) fn new<T: Lockable<P> + 'static>(thing: NonNull<T>, access: Access) -> Self {
-        Self { thing, access, implied: false, place: Place::<P>::default(), policy: PhantomData }
+        Self {
+            thing,
+            access,
+            implied: false,
+            stands: true,
+            permits: 0,
+            place: Place::<P>::default(),
+            policy: PhantomData,
+        }
     }
 
     /// As `new`.
@@ -78,6 +108,86 @@ impl<P: LockPolicy> Want<P> {
         let address = Arc::as_ptr(thing).cast_mut();
         // SAFETY: the address of what is in an `Arc`. It was not made from a reference, so it reaches the count, too.
         Self::new(unsafe { NonNull::new_unchecked(address) }, access)
+    }
+
+    /// So many permits of a limit, at least one.
+    pub(crate) fn of_limit<T: Lockable<P> + 'static>(limit: &Arc<T>, permits: u32) -> Self {
+        Self { permits, ..Self::of_arc(limit, Access::Shared) }
+    }
+
+    /// Whether a pool's lock keeps it from others of the same lock, whatever their pools.
+    pub(super) fn is_covered(&self) -> bool {
+        !P::Lock::LINES && self.permits == 0
+    }
+
+    /// How many it wants of how many permits, if it wants more than there are.
+    pub(super) fn too_many(&self) -> Option<(u32, u32)> {
+        // SAFETY: the submitter is here.
+        let Line::Limit(limit) = (unsafe { self.thing() }).line() else { return None };
+        (self.permits > limit.most()).then_some((self.permits, limit.most()))
+    }
+
+    /// Gets into line, and keeps the thing alive if nobody else in the line does.
+    ///
+    /// # Safety
+    /// The submitter has not returned. The task stays where it is until it has left. What is returned is dropped before that.
+    pub(super) unsafe fn join(&self, only: bool, ticket: impl FnOnce() -> Ticket) -> (Entry, Joined<'_, P>) {
+        let (entry, joined) = if self.stands {
+            // SAFETY: the caller's promise.
+            match unsafe { self.thing() }.line() {
+                Line::Value(lock) => {
+                    // SAFETY: the place is this task's.
+                    let (entry, joined) = unsafe { lock.join(self.access, &self.place, only, ticket) };
+                    (entry, Joined::Value(joined))
+                }
+                Line::Limit(limit) => {
+                    let (entry, joined) = limit.join(self.permits, ticket);
+                    (entry, Joined::Limit(joined))
+                }
+            }
+        } else {
+            (Entry::First, Joined::None)
+        };
+        if entry == Entry::First {
+            // SAFETY: the caller's promise.
+            unsafe { self.retain() };
+        }
+        (entry, joined)
+    }
+
+    /// Gets out of line; true if that leaves a reference to [release](Self::release).
+    ///
+    /// # Safety
+    /// The task has been let in here, and leaves once.
+    pub(super) unsafe fn leave(&self, granted: &mut Granted) -> bool {
+        if !self.stands {
+            return true;
+        }
+        // SAFETY: not left yet.
+        match unsafe { self.thing() }.line() {
+            // SAFETY: the caller's promise.
+            Line::Value(lock) => unsafe { lock.leave(self.access, &self.place, granted) },
+            Line::Limit(limit) => limit.leave(self.permits, granted),
+        }
+    }
+
+    /// Visits the tasks that can't be let in here before `task`, whose want this is, has ended.
+    ///
+    /// # Safety
+    /// It stands in line, or has been let in, and does not leave meanwhile.
+    pub(super) unsafe fn behind(&self, task: TaskRef, walk: &mut dyn Walk) {
+        if !self.stands {
+            return;
+        }
+        // SAFETY: not left yet.
+        match unsafe { self.thing() }.line() {
+            Line::Value(lock) => {
+                let mut visit = |ticket: &Ticket| walk.visit(ticket.task());
+                // SAFETY: the caller's promise.
+                unsafe { lock.behind(self.access, &self.place, task, &mut visit) };
+            }
+            Line::Limit(limit) => limit.behind(self.permits, walk),
+        }
     }
 
     /// May be there twice, in the same way.
@@ -96,7 +206,7 @@ impl<P: LockPolicy> Want<P> {
     ///
     /// # Safety
     /// As for `thing`.
-    pub(super) unsafe fn retain(&self) {
+    unsafe fn retain(&self) {
         // SAFETY: the caller's promise.
         let retain = unsafe { self.thing() }.references().retain;
         // SAFETY: the thing's own.
@@ -132,6 +242,8 @@ pub trait Wants<P: LockPolicy>: Default + Send + 'static {
     fn add(&mut self, want: Want<P>);
     /// All of it.
     fn all(&self) -> &[Want<P>];
+    /// The same, while the task is being made.
+    fn all_mut(&mut self) -> &mut [Want<P>];
     /// Puts it in the same order for all tasks, so that submitters can't wait for one another in a circle.
     fn sort(&mut self);
 }
@@ -151,6 +263,10 @@ impl<P: LockPolicy> Wants<P> for One<P> {
         self.as_slice()
     }
 
+    fn all_mut(&mut self) -> &mut [Want<P>] {
+        self.as_mut_slice()
+    }
+
     fn sort(&mut self) {}
 }
 
@@ -163,10 +279,14 @@ impl<P: LockPolicy> Wants<P> for Many<P> {
         self
     }
 
+    fn all_mut(&mut self) -> &mut [Want<P>] {
+        self
+    }
+
     fn sort(&mut self) {
         if !mutant("request_joins_unsorted") {
-            // All keys before each: in a model addresses differ from run to run.
-            self.sort_unstable_by_key(|want| (!want.implied, want.address()));
+            // Limits before values, and all keys before each: in a model addresses differ from run to run.
+            self.sort_unstable_by_key(|want| (want.permits == 0, !want.implied, want.address()));
         }
         self.dedup_by(|again, first| again.implied && again.address() == first.address());
     }

@@ -12,7 +12,7 @@ use crate::runtime::Core;
 use crate::runtime::current;
 use crate::runtime::request::{FOREIGN, Request};
 use crate::runtime::trace::traced;
-use crate::runtime::wants::{Lockable, References, Wants};
+use crate::runtime::wants::{Line, Lockable, References, Wants};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
 use crate::task::{self, TaskError};
@@ -59,8 +59,8 @@ pub(super) struct Value<T: Send + 'static, P: LockPolicy> {
 unsafe impl<T: Send, P: LockPolicy> Sync for Value<T, P> {}
 
 impl<T: Send, P: LockPolicy> Lockable<P> for Value<T, P> {
-    fn lock(&self) -> &P::Lock {
-        &self.lock
+    fn line(&self) -> Line<'_, P> {
+        Line::Value(&self.lock)
     }
 
     fn core(&self) -> &Arc<Core<P>> {
@@ -223,7 +223,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     }
 
     /// Has `f` run by a worker once the values are its own: `&guarded` to change, [`guarded.shared()`](Guarded::shared) to read; one, a
-    /// tuple of up to eight, or a slice or `Vec` of them.
+    /// tuple of up to eight, or a slice or `Vec` of them. [Keys](super::Keyed::key) and permits of a [limit](super::Limit) may be among them.
     ///
     /// Tasks that share a value, at least one of them to change it, never overlap, and run in the order in which they were submitted. A
     /// reader that comes after a waiting writer waits behind it. No worker waits for a value: the task is queued to run when
@@ -232,8 +232,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// While it has the values, `f` can wait for other tasks, under [`GlobalLock`](crate::GlobalLock) only for tasks of other pools. A wait
     /// for a task that, in whatever way, waits for one of these values is an error, [`WouldDeadlock`](TaskError::WouldDeadlock).
     ///
-    /// Never fails: a refused task is a handle that has ended with [`TaskError::Refused`], and one that names a value twice with
-    /// [`TaskError::Aliased`]. [`shutdown_now`](Self::shutdown_now) cancels a task that waits for a value when its turn comes.
+    /// Never fails: a refused task is a handle that has ended with [`TaskError::Refused`], one that names a value twice with
+    /// [`TaskError::Aliased`], and one that wants more permits than there are with [`TaskError::TooManyPermits`]. [`shutdown_now`](Self::shutdown_now) cancels a task that waits for a value when its turn comes.
     ///
     /// # Panics
     /// If a value is of another pool.
@@ -268,10 +268,10 @@ impl<P: LockPolicy> ThreadPool<P> {
     {
         let core = self.core();
         match ask(core, &values) {
-            Some((request, places)) => submit(core, request, places, f),
-            None => {
+            Ok((request, places)) => submit(core, request, places, f),
+            Err(error) => {
                 task::drop_quietly(f);
-                TaskHandle::new(task::refused(core.id, TaskError::Aliased))
+                TaskHandle::new(task::refused(core.id, error))
             }
         }
     }
@@ -280,7 +280,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// dropped without a word.
     ///
     /// # Errors
-    /// [`TaskError::Refused`] once the pool is shutting down, and [`TaskError::Aliased`] if a value is named twice; `f` has been dropped.
+    /// [`TaskError::Refused`] once the pool is shutting down, [`TaskError::Aliased`] if a value is named twice, and
+    /// [`TaskError::TooManyPermits`] if more permits are wanted than there are; `f` has been dropped.
     ///
     /// # Panics
     /// If a value is of another pool.
@@ -299,21 +300,23 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: for<'a> FnOnce(Lent<'a, P, V>) + Send + 'static,
     {
         let core = self.core();
-        let Some((request, places)) = ask(core, &values) else {
-            task::drop_quietly(f);
-            return Err(TaskError::Aliased);
-        };
-        spawn(core, request, places, f).map_err(TaskError::from)
+        match ask(core, &values) {
+            Ok((request, places)) => spawn(core, request, places, f).map_err(TaskError::from),
+            Err(error) => {
+                task::drop_quietly(f);
+                Err(error)
+            }
+        }
     }
 }
 
 type Asked<P, V> = (Request<P, <V as sealed::Want<P>>::Wants>, <V as sealed::Want<P>>::Places);
 
-/// What to ask for, and where it is; none if a value is named twice. It is `values` that keep it alive until the task stands in line.
-fn ask<P: LockPolicy, V: Values<P>>(core: &Core<P>, values: &V) -> Option<Asked<P, V>> {
+/// What to ask for, and where it is. It is `values` that keep it alive until the task stands in line.
+fn ask<P: LockPolicy, V: Values<P>>(core: &Core<P>, values: &V) -> Result<Asked<P, V>, TaskError> {
     let mut wants = V::Wants::default();
     let places = values.want(&mut wants);
-    Some((Request::new(wants, core)?, places))
+    Ok((Request::new(wants, core)?, places))
 }
 
 /// Has `f` run once the request has all that it wants. The caller has a reference to each of these.
@@ -361,7 +364,9 @@ where
             let frame = frames.next().filter(|frame| frame.runs_own_task());
             let frame =
                 frame.expect("a task with guarded values only runs on a worker of the pool it was submitted to");
-            let _lent = current::Lent::enter(frame, true);
+            let _holds = current::Holds::enter(frame);
+            // Permits keep nobody from using what the task uses: then the gate may be let go of.
+            let _lent = L::LENDS.then(|| current::Lent::enter(frame, true));
             // SAFETY: granted, see below.
             if unsafe { places.is_poisoned() } {
                 task::end_as_poisoned();

@@ -81,7 +81,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         keys: impl IntoIterator<Item = (K, Access)>,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let names: Vec<_> = keys.into_iter().map(|(key, access)| Key { access, ..self.key(key) }).collect();
+        let names: Vec<_> = keys.into_iter().map(|(key, access)| Key { access, ..self.key_alone(key) }).collect();
         let mut wants = Many::new();
         names.iter().for_each(|name| name.add_to(&mut wants));
         self.submit_merged(wants, f)
@@ -102,7 +102,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn exclusive_all<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
-        if !P::Lock::LINES {
+        if !self.has_lines() {
             return self.submit_merged(Many::new(), f);
         }
         let (alone, names) = self.keys.0.name_all();
@@ -125,12 +125,22 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self, key: K) -> Key<K, P> {
-        if !P::Lock::LINES {
-            task::drop_quietly(key);
-            return Key { name: None, all: None, access: Access::Exclusive };
-        }
         let (name, crowded) = self.keys.0.name(key);
         Key { name: Some(name), all: crowded.then(|| self.keys.0.clone()), access: Access::Exclusive }
+    }
+
+    /// As `key`, for a task that wants nothing but keys.
+    fn key_alone(&self, key: K) -> Key<K, P> {
+        if self.has_lines() {
+            return self.key(key);
+        }
+        task::drop_quietly(key);
+        Key { name: None, all: None, access: Access::Exclusive }
+    }
+
+    /// Whether tasks stand in line for keys. If not, the gate covers them all, and the queue keeps the order.
+    fn has_lines(&self) -> bool {
+        P::Lock::LINES || self.pool.core().has_limits()
     }
 
     /// As [`submit`](Self::submit), with nobody to hear of the end. A panic goes to the pool's panic handler.
@@ -138,11 +148,11 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// # Errors
     /// [`Refused`] once the pool is shutting down; `f` has been dropped.
     pub fn spawn(&self, key: K, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        let (key, core) = (self.key(key), self.pool.core());
+        let (key, core) = (self.key_alone(key), self.pool.core());
         if key.all.is_some() {
-            return guarded::spawn(core, Request::merged(key.wants(), core.id), (), |()| f());
+            return guarded::spawn(core, Request::merged(key.wants(), core), (), |()| f());
         }
-        guarded::spawn(core, Request::one(key.want(), core.id), (), |()| f())
+        guarded::spawn(core, Request::one(key.want(), core), (), |()| f())
     }
 
     fn submit_one<T: Send + 'static>(
@@ -151,11 +161,11 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         access: Access,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let (key, core) = (Key { access, ..self.key(key) }, self.pool.core());
+        let (key, core) = (Key { access, ..self.key_alone(key) }, self.pool.core());
         if key.all.is_some() {
             return self.submit_merged(key.wants(), f);
         }
-        guarded::submit(core, Request::one(key.want(), core.id), (), |()| f())
+        guarded::submit(core, Request::one(key.want(), core), (), |()| f())
     }
 
     /// Whoever calls this has references to all of it.
@@ -165,11 +175,11 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
         let core = self.pool.core();
-        guarded::submit(core, Request::merged(wants, core.id), (), |()| f())
+        guarded::submit(core, Request::merged(wants, core), (), |()| f())
     }
 
-    /// How many keys tasks name at the moment; a task that has just ended may still count. Always none under a policy whose gate
-    /// covers every value, like [`GlobalLock`](crate::GlobalLock).
+    /// How many keys tasks name at the moment; a task that has just ended may still count. Under a policy whose gate covers
+    /// every value, like [`GlobalLock`](crate::GlobalLock), only those that were named by [`key`](Self::key), or in a pool with a [`Limit`](super::Limit).
     pub fn len(&self) -> usize {
         self.keys.0.len()
     }

@@ -16,6 +16,7 @@ mod handle;
 mod invoke;
 mod keyed;
 mod life;
+mod limit;
 mod map;
 mod pool;
 mod promise;
@@ -37,6 +38,7 @@ pub use error::{AlreadyEnded, BuildError, CancelRequested, Failure, Refused, Rej
 pub use guarded::{Guarded, Shared};
 pub use handle::TaskHandle;
 pub use keyed::{Key, Keyed, Strand};
+pub use limit::{Limit, Permits};
 pub use map::{Map, MapUnordered};
 pub use pool::ThreadPool;
 pub use promise::{Promise, promise};

@@ -6,7 +6,8 @@ use crate::policy::value_lock::Access;
 use crate::runtime::wants::{Many, One, Want, Wants};
 use crate::sync::Arc;
 
-/// What a task can name in [`ThreadPool::when`](super::ThreadPool::when): `&`[`Guarded`], [`Shared`], [`Key`](super::Key), tuples of up to eight, slices and `Vec`s of them.
+/// What a task can name in [`ThreadPool::when`](super::ThreadPool::when): `&`[`Guarded`], [`Shared`], [`Key`](super::Key), `&`[`Limit`](super::Limit),
+/// [`Permits`](super::Permits), tuples of up to eight, slices and `Vec`s of them.
 pub trait Values<P: LockPolicy>: sealed::Want<P> {}
 
 impl<P: LockPolicy, V: sealed::Want<P>> Values<P> for V {}
@@ -30,6 +31,8 @@ pub(super) mod sealed {
     /// Where the values are.
     pub trait Places: Send + 'static {
         type Lent<'a>;
+        /// Whether nobody else may use what the task uses meanwhile.
+        const LENDS: bool = true;
 
         /// Whether one of them is poisoned.
         ///
@@ -128,6 +131,7 @@ impl<T: Send + Sync, P: LockPolicy> sealed::Places for ReadPlace<T, P> {
 
 impl<L: sealed::Places> sealed::Places for Vec<L> {
     type Lent<'a> = Vec<L::Lent<'a>>;
+    const LENDS: bool = L::LENDS;
 
     unsafe fn is_poisoned(&self) -> bool {
         // SAFETY: the same promise, for each.
@@ -209,6 +213,7 @@ macro_rules! tuple {
 
         impl<$($value: sealed::Places),+> sealed::Places for ($($value,)+) {
             type Lent<'a> = ($($value::Lent<'a>,)+);
+            const LENDS: bool = $($value::LENDS)||+;
 
             unsafe fn is_poisoned(&self) -> bool {
                 // SAFETY: the same promise, for each.

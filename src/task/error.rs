@@ -63,6 +63,13 @@ pub enum TaskError {
     WouldDeadlock,
     /// The task named one guarded value twice. It was not queued.
     Aliased,
+    /// The task wanted more permits than its [`Limit`](crate::Limit) has in all. It was not queued.
+    TooManyPermits {
+        /// What it wanted, in permits.
+        asked: usize,
+        /// The most there can be.
+        most: usize,
+    },
     /// The task named a guarded value that is [poisoned](crate::Guarded::poisoning). It was not run.
     Poisoned,
     /// The [`Promise`](crate::Promise) was dropped before it was fulfilled.
@@ -101,6 +108,9 @@ impl fmt::Debug for TaskError {
             Self::TimedOut => f.write_str("TimedOut"),
             Self::WouldDeadlock => f.write_str("WouldDeadlock"),
             Self::Aliased => f.write_str("Aliased"),
+            Self::TooManyPermits { asked, most } => {
+                f.debug_struct("TooManyPermits").field("asked", asked).field("most", most).finish()
+            }
             Self::Poisoned => f.write_str("Poisoned"),
             Self::Abandoned => f.write_str("Abandoned"),
         }
@@ -124,6 +134,9 @@ impl fmt::Display for TaskError {
             Self::WouldDeadlock => WaitError::WouldDeadlock.fmt(f),
             Self::Aliased => {
                 f.write_str("the task named one guarded value twice: name it once, exclusively if it is changed")
+            }
+            Self::TooManyPermits { asked, most } => {
+                write!(f, "the task wanted {asked} permits of a limit of {most}: it could never run; ask for no more than {most}")
             }
             Self::Poisoned => f.write_str(
                 "a task panicked while it could change the guarded value: mend it, then call `clear_poison`",
@@ -160,7 +173,7 @@ pub enum WaitError {
     /// The time given ran out.
     TimedOut,
     /// The wait could never end: the task waits for itself, directly, through other waiting tasks, or through a guarded value that one
-    /// of them holds and the other needs; or it holds the global lock through a context or for a guarded value, and only a context
+    /// of them holds and the other needs, or permits that waiting tasks hold and don't leave enough of; or it holds the global lock through a context or for a guarded value, and only a context
     /// can release it; or every worker, spares included, is waiting.
     WouldDeadlock,
 }

@@ -36,7 +36,7 @@ pub(crate) use joinable::{delayed, drop_quietly, held_back, joinable, joinable_i
 pub(crate) use latch::{Countdown, Latch};
 pub(crate) use link::Link;
 pub(crate) use list::TaskList;
-pub(crate) use needs::Needs;
+pub(crate) use needs::{Needs, Walk};
 pub use needs::{TaskRef, Ticket};
 pub(crate) use polled::{Schedule, polled};
 pub(crate) use promised::{ANYBODY, Promised, promised};

@@ -22,7 +22,7 @@ pub(crate) trait Needs: Send + Sync {
     /// `task` is the one that this is part of. The caller gives up a ticket of it.
     unsafe fn grant(&self, _task: TaskRef) {}
     /// Visits the tasks that can't start before `task`, which this is part of, has ended.
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
+    fn behind(&self, _task: TaskRef, _walk: &mut dyn Walk) {}
     /// The closure has run. Nobody can see the result yet.
     #[inline]
     fn ran(&self) {}
@@ -45,6 +45,17 @@ pub(crate) trait Needs: Send + Sync {
 
 /// Nothing.
 impl Needs for () {}
+
+/// Goes along lines, from tasks that are stuck, and so won't end, to those which can't start because of that.
+pub(crate) trait Walk {
+    /// This one can't.
+    fn visit(&mut self, task: TaskRef);
+    /// Whether the task is among the stuck ones whose lines have been looked at, or are looked at now.
+    fn is_stuck(&self, task: TaskRef) -> bool;
+    /// The task whose lines are looked at wants so many permits of the limit at that address. How many the stuck ones want in all; none if
+    /// everybody is to be visited who waits for some.
+    fn permits(&mut self, limit: *const (), permits: u32) -> Option<u64>;
+}
 
 /// Tells tasks apart that stand in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use super::error::{PanicPayload, TaskError};
 use super::header::{Discarded, Header, Ran, Task, VTable};
 use super::join_ref::JoinRef;
 use super::joinable::{Joinable, made, quietly};
-use super::needs::{Needs, TaskRef};
+use super::needs::{Needs, TaskRef, Walk};
 use super::state::State;
 use super::tally::Tally;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -66,7 +66,7 @@ impl<F: Future + Send, S: Schedule> Needs for Polled<F, S> {
         self.pool
     }
     unsafe fn grant(&self, _task: TaskRef) {}
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
+    fn behind(&self, _task: TaskRef, _walk: &mut dyn Walk) {}
     fn ran(&self) {
         // SAFETY: who ran the task has claimed it.
         unsafe { self.end() };

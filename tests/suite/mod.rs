@@ -11,6 +11,7 @@ pub(crate) mod guarded;
 pub(crate) mod handles;
 pub(crate) mod hooks;
 pub(crate) mod keyed;
+pub(crate) mod limits;
 pub(crate) mod locals;
 pub(crate) mod pause;
 pub(crate) mod promises;

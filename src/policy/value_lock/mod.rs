@@ -68,7 +68,8 @@ impl Granted {
 /// is false, the gate has to see to all that: then every access may be granted at once.
 pub unsafe trait ValueLock<G: Gate>: Send + Sync + Sized + 'static {
     /// Whether tasks stand in line for the value. If not, the gate lets them in one at a time, in the order in which they were
-    /// submitted, and they are never run out of turn.
+    /// submitted, and they are never run out of turn. Then a task joins only in a pool with a [`Limit`](crate::Limit): there it may have to
+    /// wait before it is queued, and a lock that keeps a line all the same keeps the order of conflicting tasks.
     const LINES: bool;
     /// A task's own place in one line: what the lock wants to keep there.
     type Place: Default + Send + Sync + 'static;

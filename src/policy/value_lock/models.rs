@@ -7,7 +7,7 @@ use super::{Access, Entry, Granted, McsQueue, TaskRef, Ticket, ValueLock, WaitLi
 use crate::policy::gate::OpenGate;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
-use crate::task::{JoinRef, Needs, needing};
+use crate::task::{JoinRef, Needs, Walk, needing};
 
 /// One task's wait for all of its values.
 struct Turn {
@@ -43,7 +43,7 @@ impl Needs for Share {
         turn.count_down(1);
     }
 
-    fn behind(&self, _task: TaskRef, _visit: &mut dyn FnMut(TaskRef)) {}
+    fn behind(&self, _task: TaskRef, _walk: &mut dyn Walk) {}
 
     fn ran(&self) {}
 

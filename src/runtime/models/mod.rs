@@ -3,6 +3,7 @@
 mod capacity;
 mod futures;
 mod keys;
+mod limits;
 mod mail;
 mod pool;
 mod sleepers;
