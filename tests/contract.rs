@@ -212,6 +212,8 @@ stamp! {
         a_task_with_a_value_waits_for_its_child,
         shutdown_runs_what_stands_in_line,
         shutdown_now_ends_what_stands_in_line,
+        shutdown_now_ends_at_once_what_stands_in_line,
+        a_cancel_in_a_draining_pool_lets_in_the_next,
         a_value_of_another_pool_is_refused,
         panicking_drops_of_values_are_survived,
         readers_and_writers_never_meet,

@@ -10,6 +10,7 @@ use crossbeam_utils::CachePadded;
 use super::capacity::Capacity;
 use super::current::{self, Frame, Kind};
 use super::future::Futures;
+use super::holders::Holders;
 use super::idle::{Exit, Idle, Notify};
 use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
@@ -107,6 +108,7 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(super) free: Mutex<Vec<usize>>,
     pub(super) mail: Mail,
     pub(super) waits: Waits,
+    pub(super) holders: Holders,
     pub(super) timer: Timer,
     pub(super) futures: Futures<P>,
     pub(super) woken: Counter,
@@ -161,6 +163,7 @@ impl<P: LockPolicy> Core<P> {
             free: Mutex::new((0..threads).rev().collect()),
             mail: Mail::new(),
             waits: Waits::default(),
+            holders: Holders::new(threads),
             timer: Timer::new(),
             futures: Futures::new(),
             woken: Counter::default(),
@@ -509,14 +512,18 @@ impl<P: LockPolicy> Core<P> {
         cancelled
     }
 
-    /// Cancels what is queued, waits for its time, or waits to be woken, now, and what waits for a guarded value, when its turn comes; how many tasks that ends.
+    /// Cancels what is queued, waits for its time or to be woken, or stands in line, but for what stands there without a handle, which ends when its turn
+    /// comes; how many tasks that ends.
     pub(crate) fn cancel_queued(&self) -> usize {
         // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
         self.cancelling.store(true, Relaxed);
         let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
         let futures = self.cancel_futures();
         let mail = self.end_mail(|| self.unrun());
-        timed + futures + mail + self.discard_all(|| self.unrun()) + self.waiting_for_values() as usize
+        // First, as to end a queued task lets in the next one.
+        let in_line = self.waiting_for_values() as usize;
+        self.cancel_in_line();
+        timed + futures + mail + in_line + self.discard_all(|| self.unrun())
     }
 
     pub(crate) fn timeline(&self) -> Option<Timeline> {

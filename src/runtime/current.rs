@@ -233,15 +233,34 @@ pub(crate) struct Holds<'a>(&'a Frame);
 
 impl<'a> Holds<'a> {
     pub(crate) fn enter(frame: &'a Frame) -> Self {
+        let holds = Self(frame);
         frame.holds.set(true);
-        Self(frame)
+        holds.note(true);
+        holds
+    }
+
+    fn note(&self, begins: bool) {
+        if let (Some(task), Some(worker)) = (TaskRef::of(self.0.task.get()), self.0.worker) {
+            // SAFETY: the worker of a frame is below it on this thread's stack.
+            unsafe { &*worker }.note_holder(task, begins);
+        }
     }
 }
 
 impl Drop for Holds<'_> {
     fn drop(&mut self) {
+        self.note(false);
         self.0.holds.set(false);
     }
+}
+
+/// Whether a task that comes to its turn now is ended unrun, or this is no worker, who would have to find it.
+pub(super) fn ends_what_is_let_in() -> bool {
+    frames(|mut frames| {
+        let worker = frames.next().and_then(|frame| frame.worker);
+        // SAFETY: the worker of a frame is below it on this thread's stack.
+        worker.is_none_or(|worker| unsafe { &*worker }.is_cancelling())
+    })
 }
 
 /// Code that was lent what the gate or a value's lock guards: from `enter` until the drop nothing but a context may release it.

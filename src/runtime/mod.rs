@@ -11,6 +11,7 @@ mod core;
 pub(crate) mod current;
 mod delays;
 pub(crate) mod future;
+mod holders;
 mod idle;
 pub(crate) mod keys;
 mod local;

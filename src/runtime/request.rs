@@ -14,7 +14,7 @@ use super::{Core, current};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Arc, UnsafeCell, local, mutant};
+use crate::sync::{Arc, Backoff, UnsafeCell, local, mutant};
 use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
 /// The values that one task needs, and whether it has them. Part of the task, which stays alive until its turn has come in every line.
@@ -30,8 +30,10 @@ pub(crate) struct Request<P, W> {
 // SAFETY: the wants are read until all of them have been left, and then dropped by the one who left them.
 unsafe impl<P: LockPolicy, W: Wants<P>> Sync for Request<P, W> {}
 
-/// Nobody will use the values any more: the closure has been dropped unrun.
+/// Nobody will use the values any more: the closure will not be run.
 const GIVEN_UP: u32 = 1 << (u32::BITS - 1);
+/// Who gave them up has let in the next ones.
+const LEFT: u32 = 1 << (u32::BITS - 2);
 
 impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     /// # Errors
@@ -65,8 +67,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 want.stands = lines && own;
             }
         }
-        let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < GIVEN_UP);
-        let pending = AtomicU32::new(pending.expect("fewer than 2^31 values"));
+        let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < LEFT);
+        let pending = AtomicU32::new(pending.expect("fewer than 2^30 values"));
         Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, policy: PhantomData }
     }
 
@@ -132,15 +134,15 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         } else {
             // Cancelled while it waited: passed over.
             core.count_cancelled(1);
-            self.leave();
+            self.leave(false);
             // SAFETY: no ticket is left.
             drop(unsafe { task.into_task() });
         }
     }
 
     /// Ends the task's accesses, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task ends that
-    /// task's accesses in turn: a long line of them must not fill the stack.
-    fn leave(&self) {
+    /// task's accesses in turn: a long line of them must not fill the stack. `given_up`: the task may be in a queue.
+    fn leave(&self, given_up: bool) {
         // Things whose lines are empty now.
         let mut free = SmallVec::<[&Want<P>; 2]>::new();
         let leave = |granted: &mut Granted| {
@@ -153,6 +155,10 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
             }
         };
         let_in(leave);
+        if given_up {
+            // Release pairs with the acquire in `passed_over`: who has seen it finds those who were let in.
+            self.pending.fetch_or(LEFT, Ordering::Release);
+        }
         // What follows may be code of the user's.
         // SAFETY: the lines' references.
         if free.iter().any(|want| unsafe { want.is_last() }) {
@@ -245,14 +251,32 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
     }
 
     fn ran(&self) {
-        current::keeping(|| self.leave());
+        current::keeping(|| self.leave(false));
     }
 
-    fn dropped(&self) {
+    unsafe fn hold_back(&self) {
+        // Relaxed: it is more than nothing, and stays so.
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whoever takes the entry of a cancelled task out of a queue must find there those that it lets in: it may be the last worker of a pool
+    /// that drains. The wait is for a few instructions, or for a walk along a line of cancelled tasks: no code of the user's runs before the next
+    /// ones are let in, but where they end, too.
+    fn passed_over(&self) {
+        let backoff = Backoff::new();
+        while self.pending.load(Ordering::Acquire) & LEFT == 0 && !mutant("request_passed_over_unawaited") {
+            if current::ends_what_is_let_in() {
+                return;
+            }
+            backoff.snooze();
+        }
+    }
+
+    fn given_up(&self) {
         // Acquire and release as in `count_down`: either this comes after the last grant, or the last grant after this.
         let before = self.pending.fetch_or(GIVEN_UP, Ordering::AcqRel);
         if before == 0 || mutant("request_leaves_early") {
-            self.leave();
+            self.leave(true);
         }
     }
 

@@ -13,9 +13,10 @@ use super::wait::Wait;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
+use crate::policy::value_lock::ValueLock;
 use crate::sync::{Arc, Instant, MODEL, hint, mutant};
 use crate::task::state::State;
-use crate::task::{Identity, Ran, Tally, Task, WaitError};
+use crate::task::{Identity, Ran, Tally, Task, TaskRef, WaitError};
 
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
@@ -76,6 +77,12 @@ pub(crate) trait Blockable {
     fn run_on_top(&self, task: Task);
     /// Has others find the task that it keeps for itself.
     fn share_kept(&self);
+    /// A task on this worker's stack begins or ends to hold what others stand in line for.
+    fn note_holder(&self, _task: TaskRef, _begins: bool) {}
+    /// Whether its pool ends what has not started.
+    fn is_cancelling(&self) -> bool {
+        true
+    }
     /// The worker's value, unless a context has it.
     fn take_own(&self) -> Option<Box<dyn Any>> {
         None
@@ -612,6 +619,25 @@ impl<P: LockPolicy> Blockable for Worker<P> {
 
     fn end_wait(&self) {
         self.core.waits.end(self.index);
+    }
+
+    fn note_holder(&self, task: TaskRef, begins: bool) {
+        let core = &self.core;
+        if !P::Lock::LINES && !core.has_limits() {
+            return;
+        }
+        if !begins {
+            core.holders.remove(self.index, task);
+        } else {
+            core.holders.add(self.index, task);
+            if core.is_cancelling() && !mutant("holders_look_no_more") {
+                core.cancel_behind(self.index);
+            }
+        }
+    }
+
+    fn is_cancelling(&self) -> bool {
+        self.core.is_cancelling()
     }
 
     fn take_own(&self) -> Option<Box<dyn Any>> {

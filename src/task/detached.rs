@@ -56,6 +56,10 @@ impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
     /// # Safety
     /// As for `run`.
     unsafe fn discard(header: NonNull<Header>, _why: TaskError) -> Discarded {
+        // SAFETY: alive until the call below.
+        let needs = unsafe { Self::needs_of(header.cast()) };
+        // SAFETY: as above.
+        unsafe { needs.as_ref() }.given_up();
         // SAFETY: the caller's promise.
         unsafe { Self::end(header, drop_quietly, N::dropped) };
         Discarded::Now

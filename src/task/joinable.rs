@@ -160,7 +160,11 @@ where
     /// As for `run`.
     pub(super) unsafe fn pass_over(header: NonNull<Header>) -> Ran {
         // SAFETY: the caller's promise.
-        let cancelled = unsafe { Self::this(header) }.state().load().is_cancelled();
+        let this = unsafe { Self::this(header) };
+        let cancelled = this.state().load().is_cancelled();
+        if cancelled {
+            this.needs.passed_over();
+        }
         // SAFETY: the executor's reference is the caller's to give up.
         unsafe { Self::release_executor(header) };
         if cancelled { Ran::Cancelled } else { Ran::Claimed }
@@ -292,6 +296,7 @@ where
     /// # Safety
     /// The caller has claimed to cancel, and calls this once.
     pub(super) unsafe fn abandon(&self, why: TaskError) {
+        self.needs.given_up();
         // SAFETY: the claim gives the closure to this call alone.
         let closure = self.slot.with_mut(|slot| unsafe { ptr::read(slot.cast::<F>()) });
         drop_quietly(closure);

@@ -26,6 +26,17 @@ pub(crate) trait Needs: Send + Sync {
     /// The closure has run. Nobody can see the result yet.
     #[inline]
     fn ran(&self) {}
+    /// One more grant than its lines give has to come.
+    ///
+    /// # Safety
+    /// One has to come, and does not meanwhile.
+    unsafe fn hold_back(&self) {}
+    /// The task will not be run; its closure is dropped next.
+    #[inline]
+    fn given_up(&self) {}
+    /// Its turn has come, but it had been given up: waits until the one who did so has let the next ones in.
+    #[inline]
+    fn passed_over(&self) {}
     /// The closure has been dropped unrun.
     #[inline]
     fn dropped(&self) {}
@@ -91,11 +102,11 @@ impl TaskRef {
     ///
     /// # Safety
     /// As for `needs`.
-    unsafe fn cancel(self) {
+    unsafe fn cancel(self, why: TaskError) {
         // SAFETY: the caller's promise.
         if unsafe { self.0.as_ref() }.vtable().join.is_some() {
             // SAFETY: as above.
-            unsafe { joinable::cancel(self.0, TaskError::Cancelled) };
+            unsafe { joinable::cancel(self.0, why) };
         }
     }
 
@@ -142,6 +153,24 @@ impl Ticket {
         Self(task)
     }
 
+    /// One more, which is to be granted, too, before the task's turn comes.
+    ///
+    /// # Safety
+    /// The task has a ticket that is not granted meanwhile.
+    pub(crate) unsafe fn another_of(task: TaskRef) -> Self {
+        // SAFETY: alive, as it has a ticket.
+        let needs = unsafe { task.needs() };
+        // SAFETY: the caller's promise.
+        unsafe { needs.hold_back() };
+        Self(task)
+    }
+
+    /// Ends the task as cancelled, if it has a handle. It still stands in line.
+    pub(crate) fn cancel(&self, why: TaskError) {
+        // SAFETY: it stays alive until this ticket has been granted.
+        unsafe { self.0.cancel(why) };
+    }
+
     /// Whose it is.
     pub fn task(&self) -> TaskRef {
         self.0
@@ -159,7 +188,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         // SAFETY: as it will never be granted, the task stays alive.
-        unsafe { self.0.cancel() };
+        unsafe { self.0.cancel(TaskError::Cancelled) };
     }
 }
 

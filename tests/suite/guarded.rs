@@ -300,6 +300,67 @@ pub(crate) fn shutdown_now_ends_what_stands_in_line<P: LockPolicy>(pool: &Thread
     assert_eq!(value.try_unwrap().unwrap(), 0);
 }
 
+/// What stands in line behind a task that runs is not kept until that one ends.
+pub(crate) fn shutdown_now_ends_at_once_what_stands_in_line<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (value, other, keys, limit) = (pool.guarded(0), pool.guarded(0), pool.keyed::<u32>(), pool.limit(2));
+    let (open, gate) = mpsc::channel::<()>();
+    let (started, starts) = mpsc::channel();
+    let holder = pool.when((&value, keys.key(1), limit.permits(2)), move |_| {
+        started.send(()).unwrap();
+        let _closed = gate.recv();
+    });
+    starts.recv().unwrap();
+    let dropped = Arc::new(());
+    let held = || {
+        let held = dropped.clone();
+        move || drop(held)
+    };
+    let mut line = Vec::new();
+    for _ in 0..10 {
+        let [a, b, c, d, e, f] = std::array::from_fn(|_| held());
+        line.push(pool.when((&value, &other), move |_| a()));
+        line.push(pool.when(value.shared(), move |_| b()));
+        // Behind those that wait.
+        line.push(pool.when(&other, move |_| c()));
+        line.push(keys.submit(1, d));
+        line.push(keys.submit_shared(1, e));
+        line.push(pool.when(&limit, move |()| f()));
+    }
+    // Somebody waits for one of them.
+    let waited = line.pop().unwrap();
+    let waiter = thread::spawn(move || waited.result());
+    let detached = held();
+    pool.spawn_when(&value, move |_| detached()).unwrap();
+    let (cancelled, stopped) = pool.shutdown_now_timeout(std::time::Duration::ZERO);
+    assert_eq!((cancelled, stopped), (61, false));
+    assert!(matches!(waiter.join().unwrap(), Err(TaskError::Cancelled)));
+    assert!(line.iter().all(TaskHandle::is_finished));
+    assert!(line.into_iter().all(|handle| matches!(handle.result(), Err(TaskError::Cancelled))));
+    // The one without a handle may be left, until its turn.
+    assert!(Arc::strong_count(&dropped) <= 2);
+    open.send(()).unwrap();
+    holder.result().unwrap();
+    pool.shutdown();
+    assert_eq!(Arc::strong_count(&dropped), 1);
+    assert!(keys.is_empty());
+    assert_eq!(value.try_unwrap().unwrap(), 0);
+}
+
+/// Who cancels lets in the next task while the pool drains, and that one was accepted.
+pub(crate) fn a_cancel_in_a_draining_pool_lets_in_the_next<P: LockPolicy>(pool: &ThreadPool<P>) {
+    for _ in 0..200 {
+        let pool = super::pool::<P>(pool.max_workers());
+        let value = pool.guarded(0);
+        let first = pool.when(&value, |value| *value += 1);
+        let second = pool.when(&value, |value| *value += 1);
+        let canceller = thread::spawn(move || first.cancel());
+        pool.shutdown();
+        second.result().unwrap();
+        let cancelled = canceller.join().unwrap();
+        assert_eq!(value.try_unwrap().unwrap(), if cancelled { 1 } else { 2 });
+    }
+}
+
 pub(crate) fn a_value_of_another_pool_is_refused<P: LockPolicy>(pool: &ThreadPool<P>) {
     let other = super::pool::<P>(1);
     let value = other.guarded(1);

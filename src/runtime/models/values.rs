@@ -71,6 +71,57 @@ fn shutdown_runs_what_stands_in_line<P: LockPolicy>(pool: ThreadPool<P>) {
     assert_eq!(line.map(|handle| handle.result().unwrap()), [1, 2]);
 }
 
+/// An outside cancel lets in the next task while the last worker of a draining pool ends.
+fn a_cancel_in_a_draining_pool_lets_in_the_next<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let first = pool.when(&value, Number::add);
+    let second = pool.when(&value, Number::add);
+    let canceller = thread::spawn(move || first.cancel());
+    pool.shutdown();
+    let cancelled = canceller.join().unwrap();
+    assert_eq!(second.result().unwrap(), if cancelled { 1 } else { 2 });
+}
+
+/// The end of a task against a shutdown that cancels who stands behind it.
+fn shutdown_now_against_the_end_of_the_holder<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let first = pool.when(&value, Number::add);
+    let second = pool.when(&value, Number::add);
+    let third = pool.when(&value, Number::add);
+    pool.shutdown_now();
+    let mut ran = 0;
+    for handle in [first, second, third] {
+        match handle.result() {
+            Ok(number) => {
+                ran += 1;
+                assert_eq!(number, ran);
+            }
+            Err(error) => assert!(error.is_cancelled()),
+        }
+    }
+}
+
+/// A shutdown ends who stands behind a task that goes on.
+fn shutdown_now_ends_who_stands_in_line<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let end = Arc::new(Parker::new());
+    let ends = end.clone();
+    let holder = pool.when(&value, move |number| {
+        ends.park();
+        number.add()
+    });
+    let second = pool.when(&value, Number::add);
+    let shutdown = {
+        let pool = pool.clone();
+        thread::spawn(move || pool.shutdown_now())
+    };
+    // Before the holder ends, if it has begun.
+    assert!(second.result().is_err_and(|error| error.is_cancelled()));
+    end.unpark();
+    drop(holder);
+    shutdown.join().unwrap();
+}
+
 /// The last release of a key against a new task with it, which must find the same entry or a new one after the old.
 fn a_key_that_goes_and_comes_back_excludes<P: LockPolicy>(pool: ThreadPool<P>) {
     let keys = pool.keyed::<u32>();
@@ -153,6 +204,9 @@ stamp! {
     a_cancelled_task_is_passed_over: (one: 1, 2), (two: 2, 1);
     a_panic_gives_the_value_back: (one: 1, 2), (two: 2, 1);
     shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 1);
+    a_cancel_in_a_draining_pool_lets_in_the_next: (one: 1, 2);
+    shutdown_now_against_the_end_of_the_holder: (one: 1, 2);
+    shutdown_now_ends_who_stands_in_line: (one: 1, 2);
     a_key_that_goes_and_comes_back_excludes: (one: 1, 2), (two: 2, 1);
 }
 
