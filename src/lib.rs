@@ -63,8 +63,8 @@ pub use runtime::{Activity, HeldTooLong, Metrics, Timeline, TimelineEvent, WhenF
 pub use surface::{
     AlreadyEnded, AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context,
     Failure, Guarded, Key, Keyed, Lent, Limit, Map, MapUnordered, Permits, Promise, Refused, Rejected, ResizeError,
-    ReturnWhen, Scope, Shared, SharedHandle, SharedResult, Strand, TaskHandle, ThreadPool, Unfinished, Values,
-    Waitable, Waited, as_completed, block_on, blocking, join_all, promise, wait,
+    ReturnWhen, Scope, Shared, SharedHandle, SharedResult, Strand, TaskHandle, ThreadPool, Unfinished, Unordered,
+    Values, Waitable, Waited, as_completed, block_on, blocking, join_all, promise, wait,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

@@ -217,7 +217,8 @@ stamp! {
         a_value_of_another_pool_is_refused,
         panicking_drops_of_values_are_survived,
         readers_and_writers_never_meet,
-        a_panic_poisons_if_asked;
+        a_panic_poisons_if_asked,
+        who_does_not_mind_the_order_is_kept_apart_too;
     limits:
         no_more_run_than_there_are_permits,
         as_many_run_as_there_are_permits,

@@ -137,6 +137,24 @@ fn a_long_line_keeps_nobody_from_running<P: LockPolicy>() {
     assert_eq!(ran.load(SeqCst), LINE);
 }
 
+/// A reader that does not mind the order does not wait behind a writer that waits for readers; but the writer comes to its turn.
+#[test]
+fn readers_that_do_not_mind_go_before_a_writer_for_a_while() {
+    let pool = pool::<FineGrained>(2);
+    let value = pool.guarded(0);
+    let (begin, begins) = mpsc::channel::<()>();
+    let reads = pool.when(value.shared(), move |_| begins.recv().unwrap());
+    let writes = pool.when(&value, |value| *value += 1);
+    let polite = pool.when(value.shared(), |value| *value);
+    let overtakes: Vec<_> = (0..16).map(|_| pool.when(value.shared().unordered(), |value| *value)).collect();
+    assert!(overtakes.into_iter().all(|handle| handle.result().unwrap() == 0));
+    let one_too_many = pool.when(value.shared().unordered(), |value| *value);
+    assert!(!writes.is_finished() && !polite.is_finished());
+    begin.send(()).unwrap();
+    assert_eq!((polite.result().unwrap(), one_too_many.result().unwrap()), (1, 1));
+    [reads, writes].into_iter().for_each(|handle| handle.result().unwrap());
+}
+
 macro_rules! stamp {
     ($($test:ident),+ $(,)?) => {
         mod fine { $(#[test] fn $test() { super::$test::<super::FineGrained>(); })+ }

@@ -24,6 +24,8 @@ pub(crate) struct Request<P, W> {
     /// How many of the values it still waits for, one more while it is getting into line, and [`GIVEN_UP`].
     pending: AtomicU32,
     pool: u32,
+    /// Whether it may be queued like any task, by a gate that excludes the others anyway.
+    unordered: bool,
     policy: PhantomData<fn() -> P>,
 }
 
@@ -67,9 +69,12 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 want.stands = lines && own;
             }
         }
+        // Keys that the gate covers are not even named.
+        let all_unordered = !wants.all().is_empty() && wants.all().iter().all(|want| want.unordered);
+        let unordered = !P::Lock::LINES && all_unordered;
         let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < LEFT);
         let pending = AtomicU32::new(pending.expect("fewer than 2^30 values"));
-        Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, policy: PhantomData }
+        Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, unordered, policy: PhantomData }
     }
 
     /// # Safety
@@ -101,7 +106,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
             // No line has a ticket: nobody else knows of the request yet.
             self.pending.store(0, Ordering::Relaxed);
             // SAFETY: all is granted.
-            return unsafe { ready(core, task, None) };
+            return unsafe { ready(core, task, None, self.unordered) };
         }
         core.held_back.add_shared(1);
         // SAFETY: so many are granted, and the one that stood for getting into line.
@@ -130,7 +135,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     unsafe fn come(&self, core: &Arc<Core<P>>, task: TaskRef, before: u32, keep: Option<&Worker<P>>) {
         if before & GIVEN_UP == 0 || mutant("request_runs_when_given_up") {
             // SAFETY: all is granted.
-            unsafe { ready(core, task, keep) };
+            unsafe { ready(core, task, keep, self.unordered) };
         } else {
             // Cancelled while it waited: passed over.
             core.count_cancelled(1);
@@ -179,7 +184,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
 
 /// # Safety
 /// All that `task` needs has been granted, once.
-unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<&Worker<P>>) {
+unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<&Worker<P>>, unordered: bool) {
     // SAFETY: no ticket is left: the executor's reference, given up in `queue`, is the caller's.
     let task = unsafe { task.into_task() };
     if core.is_cancelling() {
@@ -187,7 +192,7 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
         if matches!(task.discard(core.unrun()), Discarded::Now | Discarded::Cancelled) {
             core.count_cancelled(1);
         }
-    } else if !P::Lock::LINES {
+    } else if !P::Lock::LINES && !unordered {
         core.inject(task);
     } else if let Some(worker) = keep {
         worker.keep(task);

@@ -75,6 +75,8 @@ pub struct Want<P: LockPolicy> {
     implied: bool,
     /// Whether the task stands in line for it. If not, the gate keeps it from the others, and their queue keeps the order.
     pub(super) stands: bool,
+    /// Whether the task may go before others who wait.
+    pub(super) unordered: bool,
     /// How many, of a limit; else none.
     permits: u32,
     place: Place<P>,
@@ -97,6 +99,7 @@ impl<P: LockPolicy> Want<P> {
             access,
             implied: false,
             stands: true,
+            unordered: false,
             permits: 0,
             place: Place::<P>::default(),
             policy: PhantomData,
@@ -136,8 +139,13 @@ impl<P: LockPolicy> Want<P> {
             // SAFETY: the caller's promise.
             match unsafe { self.thing() }.line() {
                 Line::Value(lock) => {
-                    // SAFETY: the place is this task's.
-                    let (entry, joined) = unsafe { lock.join(self.access, &self.place, only, ticket) };
+                    let (entry, joined) = if self.unordered {
+                        // SAFETY: the place is this task's.
+                        unsafe { lock.join_unordered(self.access, &self.place, only, ticket) }
+                    } else {
+                        // SAFETY: the place is this task's.
+                        unsafe { lock.join(self.access, &self.place, only, ticket) }
+                    };
                     (entry, Joined::Value(joined))
                 }
                 Line::Limit(limit) => {
@@ -188,6 +196,11 @@ impl<P: LockPolicy> Want<P> {
             }
             Line::Limit(limit) => limit.behind(self.permits, walk),
         }
+    }
+
+    /// Its task does not mind its place in line.
+    pub(crate) fn let_overtake(&mut self) {
+        self.unordered = true;
     }
 
     /// May be there twice, in the same way.

@@ -233,7 +233,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// for a task that, in whatever way, waits for one of these values is an error, [`WouldDeadlock`](TaskError::WouldDeadlock).
     ///
     /// Never fails: a refused task is a handle that has ended with [`TaskError::Refused`], one that names a value twice with
-    /// [`TaskError::Aliased`], and one that wants more permits than there are with [`TaskError::TooManyPermits`]. [`shutdown_now`](Self::shutdown_now) cancels a task that waits for a value when its turn comes.
+    /// [`TaskError::Aliased`], and one that wants more permits than there are with [`TaskError::TooManyPermits`]. [`shutdown_now`](Self::shutdown_now) cancels a task that waits for a value at
+    /// once.
     ///
     /// # Panics
     /// If a value is of another pool.
@@ -258,6 +259,36 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// let pool = lockgrain::ThreadPool::new().unwrap();
     /// let words = pool.guarded(String::new());
     /// let handle = pool.when(&words, |words| words);
+    /// ```
+    ///
+    /// Nor can they be kept elsewhere:
+    ///
+    /// ```compile_fail,E0521
+    /// let pool = lockgrain::ThreadPool::new().unwrap();
+    /// let words = pool.guarded(String::new());
+    /// let (send, receive) = std::sync::mpsc::channel::<&'static mut String>();
+    /// let handle = pool.when(&words, move |words| send.send(words).unwrap());
+    /// ```
+    ///
+    /// And the task borrows nothing of its submitter's, as it may outlive it:
+    ///
+    /// ```compile_fail,E0373
+    /// let pool = lockgrain::ThreadPool::new().unwrap();
+    /// let words = pool.guarded(String::new());
+    /// let local = String::from("grain");
+    /// let handle = pool.when(&words, |words| words.push_str(&local));
+    /// ```
+    ///
+    /// Not even what a scope would let its tasks borrow:
+    ///
+    /// ```compile_fail,E0597
+    /// let pool = lockgrain::ThreadPool::new().unwrap();
+    /// let words = pool.guarded(String::new());
+    /// let local = String::from("grain");
+    /// let borrowed = &local;
+    /// pool.scope(|_| {
+    ///     let handle = pool.when(&words, move |words| words.push_str(borrowed));
+    /// });
     /// ```
     #[doc(alias = "synchronized")]
     pub fn when<V, T, F>(&self, values: V, f: F) -> TaskHandle<T>

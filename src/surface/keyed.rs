@@ -64,7 +64,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// Has `f` run by a worker while no other task with this key runs.
     ///
     /// Never fails: a refused task is a handle that has ended with [`TaskError::Refused`](crate::TaskError::Refused).
-    /// [`shutdown_now`](ThreadPool::shutdown_now) cancels a task that waits for a key when its turn comes.
+    /// [`shutdown_now`](ThreadPool::shutdown_now) cancels a task that waits for a key at once.
     pub fn submit<T: Send + 'static>(&self, key: K, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
         self.submit_one(key, Access::Exclusive, f)
     }

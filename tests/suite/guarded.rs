@@ -426,3 +426,38 @@ pub(crate) fn a_panic_poisons_if_asked<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.shutdown();
     assert_eq!(pool.metrics().panicked, 2);
 }
+
+// Contract: 103.
+pub(crate) fn who_does_not_mind_the_order_is_kept_apart_too<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (a, b) = (pool.guarded(Account::new(0)), pool.guarded(Account::new(0)));
+    let (keys, used) = (pool.keyed::<u32>(), Arc::new(AtomicBool::new(false)));
+    let (inner, mine) = (pool.clone(), (a.clone(), b.clone()));
+    let submit = move || {
+        let (a, b) = mine;
+        let add = |(a, b): (&mut Account, &mut Account)| {
+            a.change(1);
+            b.change(1);
+        };
+        for n in 0..1_000 {
+            let used = used.clone();
+            match n % 5 {
+                0 => drop(inner.when(a.unordered(), |a| a.change(2))),
+                1 => drop(inner.when((&b, a.unordered()), move |(b, a)| add((a, b)))),
+                2 => drop(inner.when(&b, |b| b.change(3))),
+                3 => inner.spawn_when(a.shared().unordered(), |a| assert!(!a.used.load(SeqCst))).unwrap(),
+                _ => drop(inner.when(keys.key(1).unordered(), move |()| {
+                    assert!(!used.swap(true, SeqCst), "two tasks have the key");
+                    thread::yield_now();
+                    used.store(false, SeqCst);
+                })),
+            }
+        }
+    };
+    pool.submit(submit.clone()).result().unwrap();
+    submit();
+    // All have run then, in whatever order.
+    pool.shutdown();
+    assert_eq!(pool.metrics().panicked, 0);
+    let balances = [a, b].map(|value| value.try_unwrap().map(|account| account.balance));
+    assert!(matches!(balances, [Ok(1_200), Ok(1_600)]));
+}

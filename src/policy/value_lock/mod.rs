@@ -92,6 +92,22 @@ pub unsafe trait ValueLock<G: Gate>: Send + Sync + Sized + 'static {
         ticket: impl FnOnce() -> Ticket,
     ) -> (Entry, Self::Joined<'a>);
 
+    /// As [`join`](Self::join), for a task that does not mind its place: it may go before others who wait. Only one that joins no other lock can be let in
+    /// before somebody who came earlier, else two tasks could wait for each other.
+    ///
+    /// # Safety
+    /// As for `join`.
+    unsafe fn join_unordered<'a>(
+        &'a self,
+        access: Access,
+        place: &'a Self::Place,
+        only: bool,
+        ticket: impl FnOnce() -> Ticket,
+    ) -> (Entry, Self::Joined<'a>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.join(access, place, only, ticket) }
+    }
+
     /// Ends a granted access. Whoever is let in by that has its ticket pushed to `granted`, in the order of the line. True if nobody is
     /// left: once for each [`First`](Entry::First).
     ///

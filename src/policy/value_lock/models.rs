@@ -83,6 +83,10 @@ struct Player<'v, L: ValueLock<OpenGate>> {
 
 impl<'v, L: ValueLock<OpenGate>> Player<'v, L> {
     fn joins(values: &'v [Value<L>], access: Access) -> Self {
+        Self::joins_as(values, access, false)
+    }
+
+    fn joins_as(values: &'v [Value<L>], access: Access, unordered: bool) -> Self {
         let turn = Arc::new(Turn { pending: AtomicUsize::new(values.len() + 1), parker: Parker::new() });
         let share = Share(UnsafeCell::new(ManuallyDrop::new(turn.clone())));
         let places: Box<[_]> = values.iter().map(|_| L::Place::default()).collect();
@@ -96,8 +100,14 @@ impl<'v, L: ValueLock<OpenGate>> Player<'v, L> {
             .map(|(value, place)| {
                 // SAFETY: it is granted before the player leaves.
                 let ticket = || unsafe { Ticket::of(task) };
-                // SAFETY: the place is fresh, and boxed.
-                let (entry, joined) = unsafe { value.lock.join(access, place, values.len() == 1, ticket) };
+                let only = values.len() == 1;
+                let (entry, joined) = if unordered {
+                    // SAFETY: the place is fresh, and boxed.
+                    unsafe { value.lock.join_unordered(access, place, only, ticket) }
+                } else {
+                    // SAFETY: as above.
+                    unsafe { value.lock.join(access, place, only, ticket) }
+                };
                 granted += usize::from(entry != Entry::Waits);
                 joined
             })
@@ -227,6 +237,29 @@ fn a_reader_behind_a_waiting_writer_waits<L: ValueLock<OpenGate>>() {
     assert_eq!(last.leaves(), 1);
 }
 
+/// Writer, and two who wait; a reader who does not mind its place comes at any moment.
+fn a_reader_that_overtakes_meets_no_writer<L: ValueLock<OpenGate>>() {
+    let shared = values::<L, 1>();
+    let joins = |access| Player::joins(&*shared, access);
+    let (first, reader, writer) = (joins(Access::Exclusive), joins(Access::Shared), joins(Access::Exclusive));
+    let other = shared.clone();
+    let thread = thread::spawn(move || {
+        let player = Player::joins_as(&*other, Access::Shared, true);
+        player.uses();
+        player.leaves();
+    });
+    first.uses();
+    first.leaves();
+    reader.uses();
+    reader.leaves();
+    writer.uses();
+    writer.leaves();
+    thread.join().unwrap();
+    let last = joins(Access::Exclusive);
+    assert!(last.is_in());
+    assert_eq!(last.leaves(), 1);
+}
+
 macro_rules! stamp {
     ($($model:ident: $list:expr, $queue:expr;)+) => {
         stamp!(@lock wait_list WaitList; $($model: $list;)+);
@@ -250,4 +283,5 @@ stamp! {
     a_reader_and_two_writers: Some(3), Some(2);
     three_readers: Some(3), Some(1);
     a_reader_behind_a_waiting_writer_waits: None, Some(4);
+    a_reader_that_overtakes_meets_no_writer: None, Some(4);
 }

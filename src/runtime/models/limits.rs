@@ -119,7 +119,7 @@ macro_rules! stamp {
 stamp! {
     two_tasks_with_a_value_and_a_permit: (one: 1, 1);
     a_permit_goes_to_one_that_comes_meanwhile: (one: 1, 2), (two: 2, 1);
-    who_wants_many_goes_before_those_behind_it: (one: 1, 2), (two: 2, 1);
+    who_wants_many_goes_before_those_behind_it: (one: 1, 2), (two: 2, 0);
     a_cancelled_task_keeps_no_permit: (one: 1, 2);
 }
 
