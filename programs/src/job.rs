@@ -178,6 +178,8 @@ impl<P: LockPolicy> Job<P> {
                 }
             }
             Body::Scope if !self.holds_the_lock() => scope(&self.common, pool, 2),
+            // On a submitter's thread it is a submission, which panics if the pool is shutting down.
+            Body::Join if self.common.settings.submissions_wait() => {}
             Body::Join if !self.holds_the_lock() => join(&self.common, pool),
             _ => {}
         }

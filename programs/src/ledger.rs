@@ -161,7 +161,10 @@ impl Record {
     /// Nothing of it is left, as far as can be seen.
     pub(crate) fn is_gone(&self) -> bool {
         let closure = self.kind == Kind::Promise || self.drops.load(SeqCst) > 0;
-        closure && self.outputs.load(SeqCst) == self.output_drops.load(SeqCst)
+        let outputs = self.outputs.load(SeqCst);
+        // Made when the closure is gone. A scope's task and a series have none.
+        let has_none = !self.has_run() || self.panics() || matches!(self.kind, Kind::Plain | Kind::Series);
+        closure && (outputs > 0 || has_none) && outputs == self.output_drops.load(SeqCst)
     }
 
     /// Its closure begins.

@@ -25,3 +25,11 @@ fn a_shutdown_that_cancels_counts_what_was_cancelled_before() {
         &[Op::Submit(Body::BlockingHold), Op::Submit(Body::Return), Op::Cancel(1), Op::ShutdownNow],
     );
 }
+
+/// A worker that had been idle for long was about to end, counted as one that would find the task, and stopped the pool that was drained
+/// meanwhile. Rare.
+#[test]
+fn a_worker_that_ends_for_want_of_work_leaves_none() {
+    let settings = Settings { restless: true, ..Settings::PLAIN };
+    (0..20).for_each(|_| again_and_again(settings, &[Op::Scope(1), Op::Submit(Body::Return)]));
+}

@@ -466,7 +466,7 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    fn stop_if_empty(self: &Arc<Self>) {
+    pub(super) fn stop_if_empty(self: &Arc<Self>) {
         match self.idle.stop_if_empty() {
             Exit::Last => self.stopped(),
             Exit::Held => self.timer.look_again(),

@@ -339,6 +339,14 @@ impl Idle {
         self.leave(ACTIVE + THREADS)
     }
 
+    /// As `exit`, for want of work. It does not stop the pool: what was queued while this thread counted as active, and then the pool began to
+    /// drain, still counts on it. Look at the queue afterwards and notify if there is work, then see whether the pool is to stop.
+    pub(super) fn quit(&self) {
+        self.word.fetch_sub(ACTIVE + THREADS, AcqRel);
+        // Pairs with the fence in `notify`.
+        fence(SeqCst);
+    }
+
     /// Stops a draining pool that has no thread.
     pub(super) fn stop_if_empty(&self) -> Exit {
         self.leave(0)

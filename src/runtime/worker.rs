@@ -133,11 +133,17 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
     });
     let Worker { core, local, leaves, .. } = worker;
     core.vacate(index, local);
-    let exit = core.idle.exit();
     if leaves.get() {
+        core.idle.quit();
         core.size.end_leave();
+        if core.has_queued() {
+            core.notify();
+        }
+        core.stop_if_empty();
+    } else {
+        let exit = core.idle.exit();
+        core.after_exit(exit);
     }
-    core.after_exit(exit);
     core.deliver();
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn fuzz(filter: &str, seconds: u64) -> Result<()> {
         let status = Command::new("cargo")
             .args(["+nightly", "fuzz", "run", &target, &found, &format!("fuzz/seeds/{target}"), "--"])
             // The leak detector takes what a thread that is just ending has for leaked: a pool whose last handle is dropped in a task is not joined.
+            .env("ASAN_OPTIONS", "detect_leaks=0")
             .args(["-detect_leaks=0", "-timeout=240", "-rss_limit_mb=4096"])
             .args([format!("-max_len={MOST_BYTES}"), format!("-max_total_time={seconds}")])
             .status()?;
