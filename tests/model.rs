@@ -38,6 +38,7 @@ fn what_is_right_passes() {
 #[cfg_attr(not(any(lockgrain_loom, lockgrain_shuttle)), ignore = "hardly ever fails on real threads")]
 fn a_lost_update_is_found_with_its_trace() {
     let failure = Options::new().explore(|| count_with_a_pool(counts_in_two_steps)).unwrap_err();
+    println!("{failure}");
     assert!(failure.message.contains("left: 1"), "{failure}");
     assert!(failure.trace.lines().any(|line| line == "main                   main counts, too"), "{failure}");
     assert!(failure.trace.lines().any(|line| line.ends_with("a task starts")), "{failure}");

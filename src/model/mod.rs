@@ -7,34 +7,37 @@
 //! written once and compiles everywhere.
 //!
 //! ```
+//! use lockgrain::model::atomic::{AtomicUsize, Ordering::Relaxed};
 //! use lockgrain::model::sync::Arc;
-//! use lockgrain::model::atomic::{AtomicUsize, Ordering};
 //! use lockgrain::{ThreadPool, model};
 //!
 //! // In a `#[test]`:
 //! model::check(|| {
-//!     let pool = ThreadPool::builder().max_workers(2).build().unwrap();
-//!     let seen = Arc::new(AtomicUsize::new(0));
-//!     let tasks: Vec<_> = (0..2)
-//!         .map(|_| {
-//!             let seen = seen.clone();
-//!             pool.submit(move || seen.fetch_add(1, Ordering::Relaxed))
-//!         })
-//!         .collect();
-//!     tasks.into_iter().for_each(|task| drop(task.result().unwrap()));
-//!     assert_eq!(seen.load(Ordering::Relaxed), 2);
+//!     let pool = ThreadPool::builder().max_workers(1).build().unwrap();
+//!     let hits = Arc::new(AtomicUsize::new(0));
+//!     let counter = hits.clone();
+//!     let task = pool.submit(move || drop(counter.fetch_add(1, Relaxed)));
+//!     model::note("main counts, too");
+//!     hits.fetch_add(1, Relaxed);
+//!     task.result().unwrap();
+//!     assert_eq!(hits.load(Relaxed), 2);
 //! });
 //! ```
 //!
-//! Written as `seen.store(seen.load(..) + 1, ..)`, a plain run would hardly ever fail; loom says how it can, with what each thread did:
+//! With `hits.store(hits.load(Relaxed) + 1, Relaxed)` in both places a plain run would hardly ever fail. loom says that it can, and how:
 //!
 //! ```text
 //! assertion `left == right` failed
 //!   left: 1
-//!  right: 2
-//!   in execution 5, with at most 1 preemptions
+//!  right: 2 (tests/model.rs:20:5)
+//!   in execution 153, with at most 1 preemptions
 //!   what happened in it:
-//!     main                   wakes ...
+//!     main                   main counts, too
+//!     lockgrain-lock-free_0  a task starts
+//!     lockgrain-lock-free_0  the task has ended
+//!     lockgrain-lock-free_0  parks
+//!     main                   wakes lockgrain-lock-free_0
+//!     lockgrain-lock-free_0  wakes up
 //! ```
 //!
 //! # What a checker sees

@@ -37,6 +37,8 @@ pub(crate) fn isolated<R: Send + 'static>(
 ) -> Result<R, Failed> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
+        // The checker's own hook has to be there before: this one decides whether it is asked.
+        super::before_hook();
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| hook(info, &others)));
     });
@@ -81,17 +83,33 @@ fn hook(info: &PanicHookInfo<'_>, others: &dyn Fn(&PanicHookInfo<'_>)) {
     let message = text(info.payload());
     // The checker's own are failures, wherever they come up. Looked at first: nothing of the checker's may be used then.
     let place = info.location().map_or("", |place| place.file()).replace('\\', "/");
-    let by_checker = place.contains("/loom-0") || place.contains("/shuttle-");
+    let by_checker = place.contains("/loom-0") || place.contains("/shuttle-") || place.ends_with("sync/isolated.rs");
     if !by_checker && is_caught() {
         trace::note(Event::Says(format!("panics: {message}")));
         return;
     }
     let at = info.location().filter(|_| !by_checker).map_or_else(String::new, |place| format!(" ({place})"));
-    fail(format!("{}{at}", message.trim_end()));
+    if cfg!(lockgrain_shuttle) {
+        // Prints the schedule.
+        others(info);
+    }
+    report(format!("{}{at}", message.trim_end()));
 }
 
 /// Ends the check that runs on this thread, if one does.
 pub(crate) fn fail(message: String) {
+    if REPORT.try_with(|report| report.borrow().is_none()).unwrap_or(true) {
+        return;
+    }
+    if cfg!(lockgrain_shuttle) {
+        // Its hook has to see it.
+        panic!("{message}");
+    }
+    report(message);
+}
+
+/// Tells whoever waits, and does not return.
+fn report(message: String) {
     let to = REPORT.try_with(|report| report.borrow().as_ref().map(|report| report.to.clone()));
     let Some(to) = to.ok().flatten() else { return };
     if to.send(Failed { message, execution: trace::end() }).is_ok() {

@@ -187,6 +187,9 @@ impl Condvar {
     }
 }
 
+/// Nothing is to be done before a panic hook is put in place.
+pub(crate) fn before_hook() {}
+
 /// Explores the executions of `model`.
 pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
     let start = std::time::Instant::now();

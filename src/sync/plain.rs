@@ -132,6 +132,9 @@ impl Condvar {
     }
 }
 
+/// Nothing is to be done before a panic hook is put in place.
+pub(crate) fn before_hook() {}
+
 /// Runs, if nobody says how many.
 const RUNS: usize = 100;
 

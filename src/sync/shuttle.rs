@@ -150,6 +150,13 @@ impl Condvar {
     }
 }
 
+/// Has shuttle put its panic hook in place, which it does when it first runs something.
+pub(crate) fn before_hook() {
+    use ::shuttle::scheduler::RandomScheduler;
+
+    let _one = ::shuttle::Runner::new(RandomScheduler::new_from_seed(0, 1), ::shuttle::Config::new()).run(|| ());
+}
+
 /// Random schedules, if nobody says how many.
 const SCHEDULES: usize = 2_000;
 
