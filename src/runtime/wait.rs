@@ -90,8 +90,8 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         if frames.clone().any(|frame| awaited.needs(frame.task.get())) {
             return Err(WaitError::WouldDeadlock);
         }
-        let parker = Arc::new(Parker::new());
-        let Some(innermost) = frames.clone().next() else { return park(awaited, deadline, &parker) };
+        let park_outside = || park(awaited, deadline, &Arc::new(Parker::new()));
+        let Some(innermost) = frames.clone().next() else { return park_outside() };
         // Code with a context holds the lock, and only its context may let go of it.
         let holds = |frame: &Frame| {
             let holds = frame.is_exclusive() && frame.kind.get() == Kind::Context;
@@ -100,14 +100,18 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         if frames.clone().any(holds) {
             return Err(WaitError::WouldDeadlock);
         }
-        let Some(worker) = innermost.worker else { return park(awaited, deadline, &parker) };
+        let Some(worker) = innermost.worker else { return park_outside() };
         // SAFETY: the worker of a frame is below it on this thread's stack.
         let worker = unsafe { &*worker };
         let may_inline = innermost.kind.get() == Kind::Plain && deadline.is_none() && worker.may_inline();
         let blocks = innermost.kind.get() != Kind::Blocking;
         let release = innermost.kind.get() == Kind::Plain;
-        while !(may_inline && awaited.run_queued(innermost.pool, worker)) {
-            let timed = deadline.is_some();
+        let runs = || may_inline && awaited.run_queued(innermost.pool, worker);
+        if runs() {
+            return Ok(());
+        }
+        let (parker, timed) = (Arc::new(Parker::new()), deadline.is_some());
+        loop {
             worker.begin_wait(Wait::new(frames.clone(), awaited.goal(), parker.clone(), may_inline, timed))?;
             let held = blocks && worker.block(release);
             let waited = loop {
@@ -132,8 +136,10 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
             if let Some(waited) = waited {
                 return waited;
             }
+            if runs() {
+                return Ok(());
+            }
         }
-        Ok(())
     })
 }
 
