@@ -88,7 +88,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Checks that the policy `P` keeps what a pool needs of it: see [`Promise`]. For policies of your own.
 ///
-/// In a [model build](self) each promise is explored for 10 seconds at most, with no preemption first, then one, then two; so the trace of a
+/// In a [model build](crate::model) each promise is explored for 10 seconds at most, with no preemption first, then one, then two; so the trace of a
 /// failure is a short one. It stops at the first promise that is broken. In a plain build it is a stress test of some seconds, which finds a queue
 /// that loses tasks, and hardly ever a lost wake-up.
 ///
