@@ -23,7 +23,7 @@ pub(crate) struct Selection {
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { filter: String::new(), limit: 300 }
+        Self { filter: String::new(), limit: 600 }
     }
 }
 

@@ -293,7 +293,6 @@ mod further {
         a_task_spawned_by_a_task_runs: (two: 2, 0, 1, 2);
         tasks_wait_for_their_children: (two: 2, 0, 1, 2);
         shutdown_runs_what_is_queued: (three: 3, 0, 3, 2);
-        shutdown_now_cancels_what_has_not_started: (two: 2, 0, 2, 2);
         the_last_handle_is_dropped_in_a_task: (two: 2, 0, 2, 2);
     }
 }
