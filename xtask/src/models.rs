@@ -17,7 +17,7 @@ pub(crate) struct Selection {
     #[arg(default_value = "")]
     filter: String,
     /// Seconds after which a model counts as failed.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 600)]
     limit: u64,
 }
 
