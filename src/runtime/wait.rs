@@ -6,7 +6,7 @@ use super::current::{self, Frame, Frames, Kind};
 use super::delays::Delays;
 use super::patience::Patience;
 use super::worker::Blockable;
-use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local, mutant};
+use crate::sync::{Arc, Instant, MODEL, Mutex, Parker, local};
 use crate::task::state::State;
 use crate::task::{ANYBODY, Group, Identity, Latch, Member, Target, TaskRef, WaitError, Wake};
 
@@ -370,9 +370,7 @@ impl Waits {
         for (_, wait) in waits.iter().filter(|(_, wait)| !wait.looked) {
             all = false;
             // It may have looked when another had the queues' tasks in its hands.
-            if !mutant("wait_leaves_it_to_others") {
-                wait.nudge();
-            }
+            wait.nudge();
         }
         if all && !waits.iter().any(|(_, wait)| wait.may_end(pool, &waits)) {
             return Err(WaitError::WouldDeadlock);

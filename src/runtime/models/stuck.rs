@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pool::pool;
-use crate::sync::check;
+use crate::sync::{check, thread};
 use crate::{FineGrained, LockFree, as_completed, promise};
 
 const SOON: Duration = Duration::from_secs(1);
@@ -15,8 +15,9 @@ fn a_worker_runs_what_comes_after_a_promise() {
         let (promise, promised) = promise();
         let inner = pool.clone();
         let outer = pool.submit(move || promised.then(&inner, |three| three.unwrap() + 1).result().unwrap());
-        promise.set_result(3).unwrap();
+        let thread = thread::spawn(move || promise.set_result(3).unwrap());
         assert_eq!(outer.result().unwrap(), 4);
+        thread.join().unwrap();
         pool.shutdown();
     });
 }
