@@ -96,26 +96,6 @@ fn a_cancelled_task_keeps_no_permit<P: LockPolicy>(pool: ThreadPool<P>) {
     pool.shutdown();
 }
 
-macro_rules! stamp {
-    ($($model:ident: $(($size:ident: $workers:literal, $preemptions:literal)),+;)+) => {
-        stamp!(@policy global GlobalLock; $($model: $(($size: $workers, $preemptions)),+;)+);
-        stamp!(@policy fine FineGrained; $($model: $(($size: $workers, $preemptions)),+;)+);
-        stamp!(@policy lock_free LockFree; $($model: $(($size: $workers, $preemptions)),+;)+);
-    };
-    (@policy $name:ident $policy:ty; $($model:ident: $(($size:ident: $workers:literal, $preemptions:literal)),+;)+) => {
-        mod $name {
-            use super::*;
-            $(mod $model {
-                use super::*;
-                $(#[test]
-                fn $size() {
-                    check(Some($preemptions), || super::super::$model(pool::<$policy>($workers, 0)));
-                })+
-            })+
-        }
-    };
-}
-
 stamp! {
     two_tasks_with_a_value_and_a_permit: (one: 1, 1);
     a_permit_goes_to_one_that_comes_meanwhile: (one: 1, 2), (two: 2, 1);

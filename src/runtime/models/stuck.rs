@@ -50,10 +50,11 @@ fn the_next_of_several_waits_for_its_time() {
     });
 }
 
-/// One waiter takes what the other needs out of the queue, to see whether it is its own, and has the other look again.
+/// One waiter takes what the other needs out of the queue, to see whether it is its own. That it has the other look again shows with a third thread
+/// only, which is too much for a model.
 #[test]
-fn a_scope_that_waits_has_another_worker_look() {
-    check(Some(1), || {
+fn a_scope_waits_for_one_that_waits_for_a_promise() {
+    check(Some(0), || {
         let pool = pool::<FineGrained>(2, 0);
         let (promise, promised) = promise();
         let inner = pool.clone();

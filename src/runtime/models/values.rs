@@ -180,26 +180,6 @@ fn a_callback_can_wait_for_the_next_task<P: LockPolicy>(pool: ThreadPool<P>) {
     pool.shutdown();
 }
 
-macro_rules! stamp {
-    ($($model:ident: $(($size:ident: $workers:literal, $preemptions:literal)),+;)+) => {
-        stamp!(@policy global GlobalLock; $($model: $(($size: $workers, $preemptions)),+;)+);
-        stamp!(@policy fine FineGrained; $($model: $(($size: $workers, $preemptions)),+;)+);
-        stamp!(@policy lock_free LockFree; $($model: $(($size: $workers, $preemptions)),+;)+);
-    };
-    (@policy $name:ident $policy:ty; $($model:ident: $(($size:ident: $workers:literal, $preemptions:literal)),+;)+) => {
-        mod $name {
-            use super::*;
-            $(mod $model {
-                use super::*;
-                $(#[test]
-                fn $size() {
-                    check(Some($preemptions), || super::super::$model(pool::<$policy>($workers, 0)));
-                })+
-            })+
-        }
-    };
-}
-
 stamp! {
     a_cancelled_task_is_passed_over: (one: 1, 2), (two: 2, 1);
     a_panic_gives_the_value_back: (one: 1, 2), (two: 2, 1);
