@@ -261,7 +261,8 @@ stamp! {
     stuck:
         the_next_of_several_comes_with_its_time,
         who_waits_runs_what_comes_after_a_promise,
-        a_wait_for_another_pool_is_no_deadlock;
+        a_wait_for_another_pool_is_no_deadlock,
+        a_scope_leaves_the_error_to_another;
     states:
         each_state_has_its_answers,
         each_state_answers_a_wait_of_no_time,

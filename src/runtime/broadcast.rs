@@ -101,14 +101,13 @@ fn wait_on_worker(
     }
     let held = blocks && worker.block(kind == Kind::Plain);
     while !latch.is_set() {
-        if goes_on.is_ok() && worker.is_stuck() {
-            goes_on = worker.check_progress();
-            if goes_on.is_err() {
-                give_up();
-                continue;
-            }
+        let progress = if is_noted && worker.is_stuck() { worker.check_progress() } else { Ok(()) };
+        if progress.is_err() && goes_on.is_ok() {
+            goes_on = progress;
+            give_up();
+        } else {
+            parker.park();
         }
-        parker.park();
     }
     if is_noted {
         worker.end_wait();

@@ -272,6 +272,11 @@ impl Wait {
         self.timed || by_goal || self.goal.is_over()
     }
 
+    /// Whether it may end with an error. Tasks that borrow from the waiter are waited for in any case.
+    fn can_fail(&self) -> bool {
+        !matches!(self.goal, Goal::Latch(..))
+    }
+
     fn nudge(&self) {
         match &self.goal {
             Goal::Any(group) => group.nudge(),
@@ -333,12 +338,16 @@ impl Wait {
 
 /// Which worker waits for what: finds the waits that can't end.
 #[derive(Default)]
-pub(super) struct Waits(Mutex<Vec<(usize, Wait)>>);
+pub(super) struct Waits {
+    list: Mutex<Vec<(usize, Wait)>>,
+    /// Who has it has the queues' tasks in its hands. Another one that looks waits for them.
+    pub(super) hands: Mutex<()>,
+}
 
 impl Waits {
     /// Notes a wait, unless it closes a cycle of tasks that wait for one another or for one another's values.
     pub(super) fn begin(&self, worker: usize, wait: Wait) -> Result<(), WaitError> {
-        let mut waits = self.0.lock();
+        let mut waits = self.list.lock();
         if wait.is_for_what_it_delays(Some(worker), &waits) {
             return Err(WaitError::WouldDeadlock);
         }
@@ -348,12 +357,12 @@ impl Waits {
 
     /// Whether a wait would close such a cycle, of a worker that will first run the mail that it has. It is not noted.
     pub(super) fn would_deadlock(&self, wait: &Wait) -> bool {
-        wait.is_for_what_it_delays(None, &self.0.lock())
+        wait.is_for_what_it_delays(None, &self.list.lock())
     }
 
     /// Something new is in the queues, and nobody is left to run it but who waits for it.
     pub(super) fn rouse(&self) {
-        let mut waits = self.0.lock();
+        let mut waits = self.list.lock();
         for (_, wait) in waits.iter_mut() {
             wait.looked = false;
             wait.nudge();
@@ -363,23 +372,33 @@ impl Waits {
     /// A waiter has found nothing to run, and so has nobody else to run what is queued. An error if all `threads` wait, have found nothing, and none of
     /// their waits may end. The last one to look says so.
     pub(super) fn check(&self, worker: usize, pool: u32, threads: usize) -> Result<(), WaitError> {
-        let mut waits = self.0.lock();
+        let mut waits = self.list.lock();
         let mine = waits.iter_mut().rfind(|(other, _)| *other == worker).map(|(_, wait)| wait);
-        mine.expect("it has begun").looked = true;
+        let mine = mine.expect("it has begun");
+        mine.looked = true;
+        let can_fail = mine.can_fail();
         let mut all = waits.len() >= threads;
         for (_, wait) in waits.iter().filter(|(_, wait)| !wait.looked) {
             all = false;
             // It may have looked when another had the queues' tasks in its hands.
             wait.nudge();
         }
-        if all && !waits.iter().any(|(_, wait)| wait.may_end(pool, &waits)) {
-            return Err(WaitError::WouldDeadlock);
+        if !all || waits.iter().any(|(_, wait)| wait.may_end(pool, &waits)) {
+            return Ok(());
         }
-        Ok(())
+        if !can_fail {
+            // Another one that can has to say so.
+            if let Some((_, other)) = waits.iter_mut().find(|(_, wait)| wait.can_fail()) {
+                other.looked = false;
+                other.nudge();
+            }
+            return Ok(());
+        }
+        Err(WaitError::WouldDeadlock)
     }
 
     pub(super) fn end(&self, worker: usize) {
-        let mut waits = self.0.lock();
+        let mut waits = self.list.lock();
         if let Some(at) = waits.iter().rposition(|(other, _)| *other == worker) {
             waits.swap_remove(at);
         }

@@ -435,6 +435,7 @@ impl<P: LockPolicy> Worker<P> {
 
     /// Takes all tasks out of the queues, and puts them back but for the first one that is wanted.
     fn sift(&self, wanted: impl Fn(&Task) -> bool) -> Option<Task> {
+        let hands = self.core.waits.hands.lock();
         let queue = &self.core.queue;
         let mut taken = Vec::new();
         while !queue.is_empty() {
@@ -447,6 +448,7 @@ impl<P: LockPolicy> Worker<P> {
         let found = at.map(|at| taken.remove(at));
         if !taken.is_empty() {
             taken.into_iter().for_each(|task| queue.inject(task));
+            drop(hands);
             // Who waits hears of it if this worker has found nothing: there is nothing new.
             self.core.notify_others();
         }

@@ -2,8 +2,8 @@
 //! loom's blind spots, and for models too large to explore.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+use std::sync::{PoisonError, TryLockError};
 
 pub use std::sync::{Arc, Weak};
 
@@ -96,7 +96,12 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
+        match self.0.try_lock() {
+            Ok(guard) => Some(MutexGuard(Some(guard))),
+            // Any thread's panic may poison it: to the standard library they are all one.
+            Err(TryLockError::Poisoned(poisoned)) => Some(MutexGuard(Some(poisoned.into_inner()))),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use lockgrain::{Builder, FineGrained, LockPolicy, TaskHandle, ThreadPool, as_completed, promise};
+use lockgrain::{Builder, FineGrained, LockPolicy, TaskError, TaskHandle, ThreadPool, as_completed, blocking, promise};
 
 /// As many workers, and no thread besides.
 fn without_spares<P: LockPolicy>(pool: &ThreadPool<P>) -> ThreadPool<P> {
@@ -74,4 +74,28 @@ pub(crate) fn a_wait_for_another_pool_is_no_deadlock<P: LockPolicy>(pool: &Threa
     drop(open);
     assert!(shut.result().unwrap());
     waiters.into_iter().for_each(|waiter| assert_eq!(waiter.result().unwrap().unwrap(), 5));
+}
+
+/// The wait at a scope's end can't fail. The other one fails, whichever of the two finds out.
+pub(crate) fn a_scope_leaves_the_error_to_another<P: LockPolicy>(_pool: &ThreadPool<P>) {
+    let pool = Builder::<P>::new().max_workers(2).max_spares(0).build().unwrap();
+    for _ in 0..50 {
+        let inner = pool.clone();
+        let opener = pool.submit(move || {
+            let (begun, begins) = mpsc::channel();
+            let pool = &inner;
+            let spawned = pool.scope(|scope| {
+                let spawned = scope.spawn(move || {
+                    begun.send(()).unwrap();
+                    // Where it may not be run by its waiter.
+                    let queued = pool.submit(|| ());
+                    blocking(|| queued.result())
+                });
+                blocking(|| begins.recv().unwrap());
+                spawned.unwrap()
+            });
+            spawned.result().unwrap()
+        });
+        assert!(matches!(opener.result().unwrap(), Err(TaskError::WouldDeadlock)));
+    }
 }
