@@ -79,20 +79,20 @@ pub(crate) fn a_wait_for_another_pool_is_no_deadlock<P: LockPolicy>(pool: &Threa
 /// The wait at a scope's end can't fail. The other one fails, whichever of the two finds out.
 pub(crate) fn a_scope_leaves_the_error_to_another<P: LockPolicy>(_pool: &ThreadPool<P>) {
     let pool = Builder::<P>::new().max_workers(2).max_spares(0).build().unwrap();
-    for _ in 0..50 {
+    for _ in 0..300 {
         let inner = pool.clone();
         let opener = pool.submit(move || {
             let (begun, begins) = mpsc::channel();
             let pool = &inner;
             let spawned = pool.scope(|scope| {
-                let spawned = scope.spawn(move || {
+                let spawned = scope.submit(move || {
                     begun.send(()).unwrap();
                     // Where it may not be run by its waiter.
                     let queued = pool.submit(|| ());
                     blocking(|| queued.result())
                 });
                 blocking(|| begins.recv().unwrap());
-                spawned.unwrap()
+                spawned
             });
             spawned.result().unwrap()
         });
