@@ -90,7 +90,7 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
         if frames.clone().any(|frame| awaited.needs(frame.task.get())) {
             return Err(WaitError::WouldDeadlock);
         }
-        let park_outside = || park(awaited, deadline, &Arc::new(Parker::new()));
+        let park_outside = || park(awaited, deadline, || Arc::new(Parker::new()));
         let Some(innermost) = frames.clone().next() else { return park_outside() };
         // Code with a context holds the lock, and only its context may let go of it.
         let holds = |frame: &Frame| {
@@ -124,7 +124,7 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
                         break Some(Err(error));
                     }
                 }
-                let waited = park(awaited, deadline, &parker);
+                let waited = park(awaited, deadline, || parker.clone());
                 if waited.is_err() || awaited.is_over() {
                     break Some(waited);
                 }
@@ -143,10 +143,18 @@ pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) 
     })
 }
 
-fn park<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>, parker: &Arc<Parker>) -> Result<(), WaitError> {
+fn park<A: Awaited + ?Sized>(
+    awaited: &A,
+    deadline: Option<Instant>,
+    parker: impl FnOnce() -> Arc<Parker>,
+) -> Result<(), WaitError> {
     // Without the thread's locals, in a destructor of one, it parks at once.
     let seen = !MODEL && PATIENCE.try_with(|patience| patience.look(|| awaited.seems_over())).unwrap_or(false);
-    if (seen && awaited.is_over()) || awaited.park_until(deadline, parker) { Ok(()) } else { Err(WaitError::TimedOut) }
+    if (seen && awaited.is_over()) || awaited.park_until(deadline, &parker()) {
+        Ok(())
+    } else {
+        Err(WaitError::TimedOut)
+    }
 }
 
 /// What has to happen for a wait to be over.
