@@ -29,13 +29,20 @@ impl Bounds {
     pub(crate) fn or_environment(mut self) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         if let Some(text) = variable("LOCKGRAIN_PREEMPTIONS") {
-            self.preemptions = text.parse().ok();
+            let number = |text: &str| {
+                text.parse().unwrap_or_else(|_| panic!("LOCKGRAIN_PREEMPTIONS is neither a number nor `any`: {text}"))
+            };
+            self.preemptions = match text.strip_prefix('+') {
+                Some(more) => self.preemptions.map(|own: usize| own + number(more)),
+                None => (text != "any").then(|| number(&text)),
+            };
         }
         let number = |name: &str| {
             let text = variable(name)?;
             Some(text.parse().unwrap_or_else(|_| panic!("{name} is `{text}`, which is no number")))
         };
         self.executions = number("LOCKGRAIN_SCHEDULES").map(|n: u64| n as usize).or(self.executions);
+        self.limit = number("LOCKGRAIN_SECONDS").map(Duration::from_secs).or(self.limit);
         self.seed = number("LOCKGRAIN_SEED").or(self.seed);
         self.schedule = variable("LOCKGRAIN_SCHEDULE").or(self.schedule);
         self

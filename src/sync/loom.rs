@@ -221,7 +221,8 @@ pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static)
 #[cfg(test)]
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let bounds = Bounds { preemptions, ..Bounds::default() }.or_environment();
-    let Explored { executions, .. } = explore(&Bounds { executions: None, ..bounds }, model);
-    println!("COMPLETE {executions} executions");
+    let bound = bounds.preemptions.map_or("any".to_owned(), |most| most.to_string());
+    let Explored { executions, complete } = explore(&Bounds { executions: None, ..bounds }, model);
+    println!("{} {executions} executions, {bound} preemptions", if complete { "COMPLETE" } else { "CAPPED" });
     assert!(executions > 1, "the model explored one execution only");
 }

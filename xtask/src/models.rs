@@ -27,11 +27,21 @@ impl Default for Selection {
     }
 }
 
+/// How many preemptions an execution may have.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// What the model says itself.
+    Own,
+    /// One more; a model that is not through with these in its time is cut off.
+    Deeper,
+    Given(u32),
+}
+
 /// What runs the models.
 #[derive(Clone, Copy)]
 pub(crate) enum Checker {
-    /// Explores all executions within a bound, each model's own unless one is given.
-    Loom { preemptions: Option<u32> },
+    /// Explores all executions within a bound.
+    Loom { bound: Bound },
     /// Draws so many schedules at random, of larger models.
     Shuttle { schedules: u32 },
 }
@@ -44,10 +54,22 @@ impl Checker {
         }
     }
 
-    fn environment(self) -> Option<(&'static str, String)> {
+    fn environment(self, limit: u64) -> Vec<(&'static str, String)> {
         match self {
-            Self::Loom { preemptions } => preemptions.map(|bound| ("LOCKGRAIN_PREEMPTIONS", bound.to_string())),
-            Self::Shuttle { schedules } => Some(("LOCKGRAIN_SCHEDULES", schedules.to_string())),
+            Self::Loom { bound: Bound::Own } => vec![],
+            Self::Loom { bound: Bound::Given(most) } => vec![("LOCKGRAIN_PREEMPTIONS", most.to_string())],
+            Self::Loom { bound: Bound::Deeper } => {
+                vec![("LOCKGRAIN_PREEMPTIONS", "+1".to_owned()), ("LOCKGRAIN_SECONDS", limit.to_string())]
+            }
+            Self::Shuttle { schedules } => vec![("LOCKGRAIN_SCHEDULES", schedules.to_string())],
+        }
+    }
+
+    /// Seconds after which a model is stopped that did not stop itself.
+    fn patience(self, limit: u64) -> u64 {
+        match self {
+            Self::Loom { bound: Bound::Deeper } => limit + 60,
+            _ => limit,
         }
     }
 }
@@ -62,9 +84,29 @@ struct Outcome {
     passed: bool,
     /// Whether it ended by itself within the limit.
     ended: bool,
-    /// From the line that a model prints when it has explored all it should.
-    executions: Option<u64>,
+    explored: Option<Explored>,
     took: Duration,
+}
+
+/// The line that a model prints when it has explored what it should.
+#[derive(Debug, PartialEq, Eq)]
+struct Explored {
+    executions: u64,
+    /// Preemptions at most, where that is a bound.
+    bound: String,
+    /// Not cut off.
+    complete: bool,
+}
+
+impl Explored {
+    fn read(printed: &str) -> Option<Self> {
+        let complete = printed.split_once("COMPLETE ");
+        let (_, rest) = complete.or_else(|| printed.split_once("CAPPED "))?;
+        let rest = rest.lines().next()?;
+        let (executions, rest) = rest.split_once(" executions")?;
+        let bound = rest.trim_start_matches(", ").trim_end_matches(" preemptions");
+        Some(Self { executions: executions.parse().ok()?, bound: bound.to_owned(), complete: complete.is_some() })
+    }
 }
 
 impl Program {
@@ -98,13 +140,13 @@ impl Program {
         if let Some(mutant) = mutant {
             command.env("LOCKGRAIN_MUTANT", mutant);
         }
-        command.envs(self.checker.environment());
+        command.envs(self.checker.environment(limit));
         let mut child = command.spawn()?;
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break Some(status);
             }
-            if start.elapsed().as_secs() > limit {
+            if start.elapsed().as_secs() > self.checker.patience(limit) {
                 child.kill()?;
                 child.wait()?;
                 eprintln!("{model} took more than {limit} s");
@@ -118,18 +160,13 @@ impl Program {
         if !passed && mutant.is_none() {
             eprintln!("{printed}");
         }
-        Ok(Outcome { passed, ended: status.is_some(), executions: executions(&printed), took: start.elapsed() })
+        Ok(Outcome { passed, ended: status.is_some(), explored: Explored::read(&printed), took: start.elapsed() })
     }
 }
 
 pub(crate) fn executable(messages: &str) -> Option<&str> {
     let (_, rest) = messages.rsplit_once("\"executable\":\"")?;
     rest.split_once('"').map(|(path, _)| path)
-}
-
-fn executions(printed: &str) -> Option<u64> {
-    let (_, rest) = printed.split_once("COMPLETE ")?;
-    rest.split_once(" executions")?.0.parse().ok()
 }
 
 /// Does `work` for each item, as many at once as there are processors; what came of each.
@@ -143,23 +180,29 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
     })
 }
 
-/// Runs the models; fails if one fails, did not complete, or explored one execution only.
+/// Runs the models; fails if one fails, did not complete though it should, or explored one execution only.
 pub(crate) fn models(checker: Checker, selection: &Selection) -> Result<()> {
     let program = Program::build(checker)?;
     let mut models = program.models()?;
     models.retain(|model| model.contains(&selection.filter));
     ensure!(!models.is_empty(), "there are no models with `{}` in their path", selection.filter);
-    println!("\n| model | verdict | executions | seconds |\n|---|---|---|---|");
-    let good = each(&models, |model| {
-        let Outcome { passed, executions, took, .. } = program.run(model, None, selection.limit)?;
-        let good = passed && executions.is_some_and(|executions| executions > 1);
-        let verdict = if good { "ok" } else { "FAILED" };
-        println!("| {model} | {verdict} | {} | {:.1} |", executions.unwrap_or(0), took.as_secs_f64());
-        Ok(good)
+    let may_be_cut_off = matches!(checker, Checker::Loom { bound: Bound::Deeper });
+    println!("\n| model | preemptions | verdict | executions | seconds |\n|---|---|---|---|---|");
+    let verdicts = each(&models, |model| {
+        let Outcome { passed, explored, took, .. } = program.run(model, None, selection.limit)?;
+        let verdict = match &explored {
+            Some(Explored { executions: 2.., complete: true, .. }) if passed => "ok",
+            Some(Explored { executions: 2.., complete: false, .. }) if passed && may_be_cut_off => "cut off",
+            _ => "FAILED",
+        };
+        let (bound, executions) = explored.map_or_else(Default::default, |it| (it.bound, it.executions));
+        println!("| {model} | {bound} | {verdict} | {executions} | {:.1} |", took.as_secs_f64());
+        Ok(verdict)
     });
-    let good: Vec<bool> = good.into_iter().collect::<Result<_>>()?;
-    let failed = good.iter().filter(|good| !**good).count();
-    ensure!(failed == 0, "{failed} of {} models failed", models.len());
+    let verdicts: Vec<&str> = verdicts.into_iter().collect::<Result<_>>()?;
+    let count = |which| verdicts.iter().filter(|verdict| **verdict == which).count();
+    println!("\n{} models: {} ok, {} cut off, {} failed", models.len(), count("ok"), count("cut off"), count("FAILED"));
+    ensure!(count("FAILED") == 0, "{} of {} models failed", count("FAILED"), models.len());
     Ok(())
 }
 
@@ -175,7 +218,7 @@ pub(crate) fn mutants() -> Result<()> {
     for (mutant, _) in &listed {
         ensure!(seeded.iter().any(|name| name == mutant), "mutant `{mutant}` is listed but not in src");
     }
-    let program = Program::build(Checker::Loom { preemptions: None })?;
+    let program = Program::build(Checker::Loom { bound: Bound::Own })?;
     let models = program.models()?;
     for (_, model) in &listed {
         ensure!(models.iter().any(|known| known == model), "there is no model `{model}`");
@@ -220,8 +263,12 @@ mod tests {
 
     #[test]
     fn a_models_count_is_read() {
-        assert_eq!(executions("running\nCOMPLETE 62 executions\nok"), Some(62));
-        assert_eq!(executions("test failed"), None);
+        let explored =
+            |executions, bound: &str, complete| Some(Explored { executions, bound: bound.to_owned(), complete });
+        assert_eq!(Explored::read("test a ... COMPLETE 62 executions, 2 preemptions\nok"), explored(62, "2", true));
+        assert_eq!(Explored::read("CAPPED 7 executions, any preemptions"), explored(7, "any", false));
+        assert_eq!(Explored::read("COMPLETE 9 executions"), explored(9, "", true));
+        assert_eq!(Explored::read("test failed"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::models::{Checker, Selection};
+use crate::models::{Bound, Checker, Selection};
 
 /// Random schedules a model.
 pub(crate) const SCHEDULES: u32 = 10_000;
@@ -39,8 +39,8 @@ pub(crate) fn example() -> Step {
     Step { name: "example", run: Box::new(crate::example::check) }
 }
 
-pub(crate) fn models(selection: Selection, preemptions: Option<u32>) -> Step {
-    let checker = Checker::Loom { preemptions };
+pub(crate) fn models(selection: Selection, bound: Bound) -> Step {
+    let checker = Checker::Loom { bound };
     Step { name: "models", run: Box::new(move || crate::models::models(checker, &selection)) }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
-        models(Selection::default(), None),
+        models(Selection::default(), Bound::Own),
         shuttle(Selection::default(), SCHEDULES),
         programs(),
         mutants(),
