@@ -27,7 +27,9 @@ use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, hint, thread, unique_number, unobserved_panic};
+use crate::sync::{
+    Arc, Condvar, Counter, Instant, Mutex, Parker, hint, mutant, thread, unique_number, unobserved_panic,
+};
 use crate::task::{Discarded, PanicPayload, Tally, Task, TaskError, TaskHooks, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
@@ -466,7 +468,16 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    pub(super) fn stop_if_empty(self: &Arc<Self>) {
+    /// As `stop_if_empty`, but for what was queued while a worker that leaves still counted as active: it has not looked yet, or not found anybody.
+    pub(super) fn stop_if_done(self: &Arc<Self>) {
+        if self.has_queued() {
+            self.notify();
+        }
+        self.stop_if_empty();
+    }
+
+    /// Stops a draining pool that has no thread.
+    fn stop_if_empty(self: &Arc<Self>) {
         match self.idle.stop_if_empty() {
             Exit::Last => self.stopped(),
             Exit::Held => self.timer.look_again(),
@@ -500,7 +511,11 @@ impl<P: LockPolicy> Core<P> {
             for index in sleepers {
                 self.parkers[index].unpark();
             }
-            self.stop_if_empty();
+            if mutant("drain_stops_without_a_look") {
+                self.stop_if_empty();
+            } else {
+                self.stop_if_done();
+            }
             if self.idle.load().has_timer() {
                 cancelled = self.drain_timer();
             }

@@ -342,9 +342,15 @@ impl Idle {
     /// As `exit`, for want of work. It does not stop the pool: what was queued while this thread counted as active, and then the pool began to
     /// drain, still counts on it. Look at the queue afterwards and notify if there is work, then see whether the pool is to stop.
     pub(super) fn quit(&self) {
+        if mutant("idle_quit_stops_the_pool") {
+            let _last = self.exit();
+            return;
+        }
         self.word.fetch_sub(ACTIVE + THREADS, AcqRel);
         // Pairs with the fence in `notify`.
-        fence(SeqCst);
+        if !mutant("idle_quit_no_fence") {
+            fence(SeqCst);
+        }
     }
 
     /// Stops a draining pool that has no thread.

@@ -136,10 +136,9 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
     if leaves.get() {
         core.idle.quit();
         core.size.end_leave();
-        if core.has_queued() {
-            core.notify();
+        if !mutant("worker_quits_without_a_look") {
+            core.stop_if_done();
         }
-        core.stop_if_empty();
     } else {
         let exit = core.idle.exit();
         core.after_exit(exit);
@@ -433,23 +432,14 @@ impl<P: LockPolicy> Worker<P> {
         found.map(Task::forget).is_some()
     }
 
-    /// Takes all tasks out of the queues, and puts them back but for the first one that is wanted.
-    fn sift(&self, wanted: impl Fn(&Task) -> bool) -> Option<Task> {
-        let hands = self.core.waits.hands.lock();
+    /// Takes the first task that is wanted out of the queues, wherever it is.
+    fn sift(&self, mut wanted: impl FnMut(&Task) -> bool) -> Option<Task> {
         let queue = &self.core.queue;
-        let mut taken = Vec::new();
-        while !queue.is_empty() {
-            match queue.take() {
-                Find::Task(task, _) => taken.push(task),
-                Find::Retry | Find::Empty => hint::spin_loop(),
-            }
-        }
-        let at = taken.iter().position(wanted);
-        let found = at.map(|at| taken.remove(at));
-        if !taken.is_empty() {
-            taken.into_iter().for_each(|task| queue.inject(task));
-            drop(hands);
-            // Who waits hears of it if this worker has found nothing: there is nothing new.
+        let hands = self.core.waits.hands.lock();
+        let found = queue.extract(&mut wanted);
+        drop(hands);
+        // Somebody may have gone to sleep while the tasks were out. Who waits hears of it if this worker has found nothing: there is nothing new.
+        if !queue.is_empty() {
             self.core.notify_others();
         }
         found
@@ -529,8 +519,13 @@ impl<P: LockPolicy> Worker<P> {
         self.note(Activity::Parked, "", since);
         if !parked {
             if core.idle.leave_sleepers(self.index) {
-                self.leaves.set(core.size.begin_leave(|| core.idle.load().threads(), core.kept_workers()));
-                return !self.leaves.get();
+                let leaves = core.size.begin_leave(|| core.idle.load().threads(), core.kept_workers());
+                if !leaves {
+                    // Perhaps as another one does, and has not gone yet.
+                    hint::yield_now();
+                }
+                self.leaves.set(leaves);
+                return !leaves;
             }
             parker.park();
         }

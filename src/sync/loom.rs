@@ -171,7 +171,10 @@ impl Condvar {
     }
 
     #[track_caller]
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) -> bool {
+    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
+        if deadline <= Instant::now() {
+            return true;
+        }
         self.wait(guard);
         false
     }

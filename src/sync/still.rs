@@ -3,7 +3,7 @@
 use std::ops::Add;
 use std::time::Duration;
 
-/// Time stands still in a model, and a timed wait does not end by itself: progress must not depend on it.
+/// Time stands still in a model, and a timed wait does not end by itself, unless its time is up when it begins: progress must not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(Duration);
 

@@ -61,6 +61,20 @@ impl TaskList {
         // SAFETY: it came from `into_link` in a push and has just left the list.
         Some(unsafe { Task::from_link(link) })
     }
+
+    /// Takes out the first one that is wanted; the others stay in their order.
+    pub(crate) fn extract(&mut self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        let mut found = None;
+        for _ in 0..self.len {
+            let task = self.pop_front()?;
+            if found.is_none() && wanted(&task) {
+                found = Some(task);
+            } else {
+                self.push_back(task);
+            }
+        }
+        found
+    }
 }
 
 impl Drop for TaskList {

@@ -57,6 +57,20 @@ impl Inbox {
         task
     }
 
+    /// Takes out the oldest one that is wanted; the others stay in their order, and nobody gets one meanwhile.
+    pub(super) fn extract(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        // In the order of `pop`, so that none is between the two.
+        let mut ready = self.ready.tasks.lock();
+        let found = ready.extract(wanted);
+        self.ready.len.store(ready.len(), Relaxed);
+        found.or_else(|| {
+            let mut incoming = self.incoming.tasks.lock();
+            let found = incoming.extract(wanted);
+            self.incoming.len.store(incoming.len(), Relaxed);
+            found
+        })
+    }
+
     fn refill(&self, ready: &mut TaskList) {
         let mut incoming = self.incoming.tasks.lock();
         std::mem::swap(ready, &mut incoming);

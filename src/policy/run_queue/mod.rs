@@ -11,6 +11,7 @@ pub use sharded::Sharded;
 pub use shared::Shared;
 pub use stealing::Stealing;
 
+use crate::sync::hint;
 use crate::task::Task;
 
 /// In which order a worker takes the tasks that were spawned by tasks it ran.
@@ -86,10 +87,30 @@ pub trait RunQueue: Send + Sync + Sized + 'static {
     }
     /// Any task, for a thread without a local.
     fn take(&self) -> Find;
+    /// Takes out the first task that is wanted, for a thread that waits in a pool where nobody else is left to run it; the other tasks stay, if it can
+    /// be in their order. Returns after having synchronized with whoever added what [`is_empty`](Self::is_empty) showed it.
+    ///
+    /// The default takes all tasks out, and puts them back behind what has come meanwhile.
+    fn extract(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        take_all_and_put_back(self, wanted)
+    }
     /// Whether no task waits anywhere.
     fn is_empty(&self) -> bool;
     /// How many tasks wait; an estimate while others work on the queue.
     fn len(&self) -> usize;
+}
+
+fn take_all_and_put_back<Q: RunQueue>(queue: &Q, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+    let mut taken = Vec::new();
+    while !queue.is_empty() {
+        match queue.take() {
+            Find::Task(task, _) => taken.push(task),
+            Find::Retry | Find::Empty => hint::spin_loop(),
+        }
+    }
+    let found = taken.iter().position(wanted).map(|at| taken.remove(at));
+    taken.into_iter().for_each(|task| queue.inject(task));
+    found
 }
 
 /// Says when a worker looks at the injected tasks before its own, so that these can't starve those.

@@ -146,6 +146,18 @@ impl RunQueue for Sharded {
         }
     }
 
+    fn extract(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        let used = self.used.load(Relaxed);
+        let mut of_shard = |shard: &Shard| {
+            let mut tasks = shard.tasks.lock();
+            let found = tasks.iter().position(&mut *wanted).and_then(|at| tasks.remove(at));
+            shard.len.store(tasks.len(), Relaxed);
+            found
+        };
+        let found = self.shards[..used].iter().find_map(|shard| of_shard(shard));
+        found.or_else(|| self.injected.extract(wanted))
+    }
+
     fn is_empty(&self) -> bool {
         let used = self.used.load(Relaxed);
         self.injected.is_empty() && self.shards[..used].iter().all(|shard| shard.len() == 0)

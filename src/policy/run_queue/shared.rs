@@ -1,9 +1,9 @@
 //! One queue for all.
 
 use super::inbox::Inbox;
-use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
-use crate::sync::Mutex;
+use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source, take_all_and_put_back};
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Mutex, mutant};
 use crate::task::{Task, TaskList};
 
 /// The run queue of [`GlobalLock`](crate::GlobalLock): one for all, linked through the tasks. Those from outside wait in an
@@ -81,6 +81,18 @@ impl RunQueue for Shared {
 
     fn take(&self) -> Find {
         self.pop(true)
+    }
+
+    fn extract(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        if mutant("shared_extract_puts_back") {
+            return take_all_and_put_back(self, wanted);
+        }
+        self.injected.extract(wanted).or_else(|| {
+            let mut own = self.own.lock();
+            let found = own.extract(wanted);
+            self.own_len.store(own.len(), Relaxed);
+            found
+        })
     }
 
     fn is_empty(&self) -> bool {

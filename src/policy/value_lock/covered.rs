@@ -8,7 +8,7 @@ use crate::task::TaskRef;
 /// Nothing more than the gate: the value lock of [`GlobalLock`](crate::GlobalLock), where one task runs at a time.
 ///
 /// For queues whose [`inject`](crate::run_queue::RunQueue::inject)ed tasks come out in the order in which they went in, whoever takes
-/// them out: the order of conflicting tasks is theirs. In a pool with a [`Limit`](crate::Limit), where a task may have to wait before it is
+/// them out, and whose [`extract`](crate::run_queue::RunQueue::extract) leaves the others in their order: the order of conflicting tasks is theirs. In a pool with a [`Limit`](crate::Limit), where a task may have to wait before it is
 /// queued, they stand in a line as for a [`WaitList`].
 #[derive(Debug)]
 pub struct Covered(WaitList);

@@ -144,6 +144,6 @@ stamp! {
         shutdown_against_waiting_submitters (1, 0, 2, 2);
     lock_free LockFree:
         a_submitter_outside_gets_its_place (1, 0, 2, 2),
-        a_task_that_others_wait_for_fills_the_queue (2, 0, 2, 1),
+        a_task_that_others_wait_for_fills_the_queue (2, 0, 2, 0),
         shutdown_against_waiting_submitters (1, 0, 2, 2);
 }

@@ -24,6 +24,7 @@ macro_rules! stamp {
 mod capacity;
 mod futures;
 mod keys;
+mod leaving;
 mod limits;
 mod mail;
 mod pool;

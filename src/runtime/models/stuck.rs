@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::pool::pool;
-use crate::sync::{check, thread};
-use crate::{FineGrained, LockFree, as_completed, promise};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::{Arc, Parker, check, thread};
+use crate::{FineGrained, GlobalLock, LockFree, as_completed, promise};
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -68,6 +69,35 @@ fn a_scope_waits_for_one_that_waits_for_a_promise() {
         });
         promise.set_result(3).unwrap();
         outer.result().unwrap();
+        pool.shutdown();
+    });
+}
+
+/// It takes one of its own tasks from among others, while one more comes: they stay in their order.
+#[test]
+fn a_scope_leaves_the_others_in_their_order() {
+    check(Some(1), || {
+        let pool = pool::<GlobalLock>(1, 0);
+        let (inner, parker) = (pool.clone(), Arc::new(Parker::new()));
+        let unparks = parker.clone();
+        let outer = pool.submit(move || {
+            inner.scope(|scope| {
+                scope.spawn(|| ()).unwrap();
+                // The newest, so that the scope's task has to be looked for.
+                inner.spawn(|| ()).unwrap();
+                unparks.unpark();
+            });
+        });
+        let turn = Arc::new(AtomicU32::new(0));
+        let take_turn = |n| {
+            let turn = turn.clone();
+            pool.submit(move || assert_eq!(turn.fetch_add(1, Relaxed), n))
+        };
+        let first = take_turn(0);
+        parker.park();
+        let handles = [first, take_turn(1)];
+        outer.result().unwrap();
+        handles.into_iter().for_each(|handle| handle.result().unwrap());
         pool.shutdown();
     });
 }
