@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use crate::sync::{check, thread};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::{Arc, Parker, check, hint, thread};
 use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool};
 
+fn builder<P: LockPolicy>(workers: usize, spares: usize) -> Builder<P> {
+    Builder::new().max_workers(workers).max_spares(spares).min_workers(0).keep_alive(Duration::ZERO)
+}
+
 fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
-    Builder::new().max_workers(workers).max_spares(spares).min_workers(0).keep_alive(Duration::ZERO).build().unwrap()
+    builder(workers, spares).build().unwrap()
 }
 
 /// Who submits is not told that the worker leaves; the pool may begin to drain before it has.
@@ -16,6 +21,29 @@ fn what_is_accepted_runs<P: LockPolicy>(pool: ThreadPool<P>) {
     let second = pool.submit(|| 2);
     pool.shutdown();
     assert_eq!(second.result().unwrap(), 2);
+}
+
+/// The task comes when the worker has made up its mind to leave, and the shutdown when it is gone.
+#[test]
+fn a_shutdown_sees_what_the_worker_has_not() {
+    check(Some(1), || {
+        let (leaves, submitted) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
+        let (says, waits, is_first) = (leaves.clone(), submitted.clone(), AtomicBool::new(true));
+        let hook = move |_| {
+            if is_first.swap(false, Relaxed) {
+                says.unpark();
+                waits.park();
+            }
+        };
+        let pool = builder::<FineGrained>(1, 0).on_thread_stop(hook).build().unwrap();
+        pool.submit(|| ()).result().unwrap();
+        leaves.park();
+        let second = pool.submit(|| 2);
+        submitted.unpark();
+        hint::yield_now();
+        pool.shutdown();
+        assert_eq!(second.result().unwrap(), 2);
+    });
 }
 
 /// Nobody begins to drain: the worker finds by itself that there is a task, as it leaves.
