@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ptr;
 
+use super::lane;
 use super::lock::Covers;
 use super::worker::Blockable;
 use crate::sync::local;
@@ -50,6 +51,13 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// What its code may do changes.
+    #[inline]
+    pub(super) fn replace_kind(&self, kind: Kind) -> Kind {
+        lane::close();
+        self.kind.replace(kind)
+    }
+
     pub(crate) fn is_exclusive(&self) -> bool {
         self.lock.is_some()
     }
@@ -90,6 +98,7 @@ impl Frame {
         impl Drop for Leave {
             fn drop(&mut self) {
                 let _gone = CURRENT.try_with(|current| current.set(self.0));
+                lane::close();
             }
         }
         let outer = innermost();
@@ -109,6 +118,7 @@ impl Frame {
             outer,
         };
         let _gone = CURRENT.try_with(|current| current.set(&raw const frame));
+        lane::close();
         let _leave = Leave(outer);
         f(&frame)
     }
@@ -139,7 +149,7 @@ unsafe impl Send for OriginRef {}
 unsafe impl Sync for OriginRef {}
 
 impl Origin {
-    pub(super) fn of(frame: &Frame) -> Self {
+    pub(super) fn of(frame: *const Frame) -> Self {
         Self(frame)
     }
 
@@ -277,13 +287,13 @@ impl<'a> Lent<'a> {
         if values {
             frame.has_values.set(true);
         }
-        Self { frame, values, kind: frame.kind.replace(Kind::Context) }
+        Self { frame, values, kind: frame.replace_kind(Kind::Context) }
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.frame.kind.set(self.kind);
+        self.frame.replace_kind(self.kind);
         if self.values {
             self.frame.has_values.set(false);
         }
@@ -327,7 +337,7 @@ impl<'a> Blocked<'a> {
     pub(crate) fn enter(frame: &'a Frame) -> Self {
         // SAFETY: the worker of a frame is below it on this thread's stack.
         let held = frame.worker.is_some_and(|worker| unsafe { &*worker }.block(true));
-        Self { frame, kind: frame.kind.replace(Kind::Blocking), held }
+        Self { frame, kind: frame.replace_kind(Kind::Blocking), held }
     }
 }
 
@@ -337,6 +347,6 @@ impl Drop for Blocked<'_> {
             // SAFETY: as in `enter`.
             unsafe { &*worker }.unblock(self.held);
         }
-        self.frame.kind.set(self.kind);
+        self.frame.replace_kind(self.kind);
     }
 }

@@ -1,5 +1,7 @@
 //! Who is awake: one word of counters, and the list of sleepers. `docs/idle.md` has the protocol and its argument.
 
+use crossbeam_utils::CachePadded;
+
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 use crate::sync::{MODEL, hint, mutant};
@@ -72,6 +74,8 @@ pub(super) struct Idle {
     /// How many threads may be active at once. Changes in `set_target` only.
     target: AtomicUsize,
     max_threads: usize,
+    /// How many halves of joins are wanted by workers that have nothing to do. By itself, as each join reads it.
+    wanted: CachePadded<AtomicUsize>,
 }
 
 /// What a notification calls for. The counters have already been changed accordingly.
@@ -121,6 +125,42 @@ impl Idle {
             sleepers: Mutex::new(Vec::new()),
             target: AtomicUsize::new(target),
             max_threads,
+            wanted: CachePadded::new(AtomicUsize::new(target)),
+        }
+    }
+
+    /// How many workers have nothing to do, or could be started.
+    fn workless(&self) -> usize {
+        let word = Word(self.word.load(Relaxed));
+        self.target.load(Relaxed).saturating_sub(word.active()) + word.searching()
+    }
+
+    /// To be called by a worker with nothing to do, or one that knows of others, after it has changed the word.
+    pub(super) fn want(&self) {
+        if self.wanted.load(Relaxed) == 0 {
+            let workless = self.workless();
+            if workless > 0 {
+                // Release pairs with the acquire in `take_wanted`, which then sees the word as the caller does.
+                self.wanted.store(workless, Release);
+            }
+        }
+    }
+
+    /// Whether halves of joins are wanted.
+    #[inline]
+    pub(super) fn wants(&self) -> bool {
+        self.wanted.load(Relaxed) != 0
+    }
+
+    /// How many are; from now on none, until somebody wants some again.
+    pub(super) fn take_wanted(&self) -> usize {
+        self.wanted.swap(0, Acquire).min(self.workless())
+    }
+
+    /// Not so many could be had.
+    pub(super) fn still_wanted(&self, left: usize) {
+        if left > 0 {
+            self.wanted.store(left, Relaxed);
         }
     }
 

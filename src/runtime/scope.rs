@@ -1,17 +1,11 @@
 //! Tasks that borrow from the one that waits for them, and so end before it does.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::NonNull;
-
-use super::Core;
-use super::current::{self, Frame, Kind, Origin};
+use super::current::{self, Frame, Kind};
 use super::patience::Patience;
 use super::wait::Wait;
-use super::worker::{Blockable, Worker};
-use crate::policy::LockPolicy;
-use crate::policy::run_queue::RunQueue;
+use super::worker::Blockable;
 use crate::sync::{Arc, MODEL, Parker, local};
-use crate::task::{Countdown, Latch, OnStack};
+use crate::task::{Countdown, Latch};
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
@@ -20,7 +14,7 @@ pub(super) type ScopeId = *const ();
 
 /// Whether a task may run on the stack of this frame, whose code waits for it: not where only a context may let go of the lock, nor where it
 /// has been let go.
-fn runs_more(frame: &Frame) -> bool {
+pub(super) fn runs_more(frame: &Frame) -> bool {
     match frame.kind.get() {
         Kind::Plain => true,
         Kind::Context => !frame.is_exclusive(),
@@ -44,7 +38,7 @@ pub(crate) fn wait_for_all(countdown: &Countdown, pool: u32) {
 }
 
 /// Waits for the latch. Where nobody else can, it runs what it waits for.
-fn wait_for_latch(latch: &Latch, pool: u32, scope: ScopeId) {
+pub(super) fn wait_for_latch(latch: &Latch, pool: u32, scope: ScopeId) {
     current::frames(|mut frames| {
         let frame = frames.next();
         // Behind a lock that this thread holds, nothing can happen.
@@ -101,57 +95,4 @@ fn wait_on_worker(
     if blocks {
         worker.unblock(held);
     }
-}
-
-/// Runs both closures, the second one perhaps on another worker meanwhile; none if this is no place on a worker of the pool where that can be
-/// done.
-///
-/// The second one's task is on this stack, and there is neither a lock nor an atomic read-modify-write unless it is stolen: as a rule this
-/// worker takes it back.
-pub(crate) fn join<P, A, B, RA, RB>(core: &Arc<Core<P>>, a: A, b: B) -> Result<(RA, RB), (A, B)>
-where
-    P: LockPolicy,
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
-    current::frames(|mut frames| {
-        let frame = frames.next().filter(|frame| frame.pool == core.id && runs_more(frame));
-        match frame.and_then(|frame| Some((frame, Core::<P>::worker(frame)?))) {
-            Some((frame, worker)) => Ok(join_on(worker, frame, a, b)),
-            None => Err((a, b)),
-        }
-    })
-}
-
-fn join_on<P, A, B, RA, RB>(worker: &Worker<P>, frame: &Frame, a: A, b: B) -> (RA, RB)
-where
-    P: LockPolicy,
-    A: FnOnce() -> RA,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
-    let origin = Origin::of(frame);
-    let on_thief = origin.reference();
-    let job = OnStack::new(b, move |b| on_thief.enter(b));
-    let job = &job;
-    // SAFETY: this function is not left before the task has come back or its latch is set.
-    let task = unsafe { OnStack::task(NonNull::from(job)) };
-    let id = task.identity();
-    worker.core.queue.push(&worker.local, task);
-    worker.core.notify_soon();
-    let a = catch_unwind(AssertUnwindSafe(a));
-    if !worker.take_back(id) {
-        wait_for_latch(job.latch(), worker.core.id, (&raw const *job.latch()).cast());
-    }
-    let a = a.unwrap_or_else(|payload| {
-        // SAFETY: as below. It is not begun any more.
-        unsafe { job.abandon() };
-        resume_unwind(payload)
-    });
-    // SAFETY: the task has come back, or its latch is set.
-    let b = unsafe { job.finish() };
-    (a, b.unwrap_or_else(|payload| resume_unwind(payload)))
 }

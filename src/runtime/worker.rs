@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 
 use super::Core;
 use super::current::{self, Frame, Kind};
+use super::lane::{self, Lane};
 use super::patience::{self, Patience};
 use super::scope::ScopeId;
 use super::timeline::Activity;
@@ -180,6 +181,7 @@ impl<P: LockPolicy> Worker<P> {
             match found {
                 Find::Task(task, source) => {
                     if source == Source::Stolen {
+                        self.wants();
                         core.counters[self.index].stolen.add_owned(1);
                         self.note(Activity::Steal, "", self.clock());
                     }
@@ -331,7 +333,7 @@ impl<P: LockPolicy> Worker<P> {
     }
 
     fn run_task(&self, frame: &Frame, task: Task) {
-        frame.kind.set(Kind::Plain);
+        frame.replace_kind(Kind::Plain);
         frame.task.set(task.running_identity());
         frame.state.set(state_of(&task));
         if let Some(since) = self.core.watch() {
@@ -348,7 +350,7 @@ impl<P: LockPolicy> Worker<P> {
         if P::Gate::EXCLUSIVE {
             self.end_hold();
         }
-        frame.kind.set(Kind::Idle);
+        frame.replace_kind(Kind::Idle);
         frame.task.set(ptr::null());
         frame.state.set(ptr::null());
     }
@@ -445,6 +447,19 @@ impl<P: LockPolicy> Worker<P> {
         found
     }
 
+    /// Has others find the halves of joins that this thread has for itself, before it stops looking after them. To be followed by a look at the
+    /// queue, behind a barrier.
+    pub(super) fn share_halves(&self) {
+        if mutant("worker_blocks_on_its_halves") {
+            return;
+        }
+        lane::with(|lane| {
+            while let Some(task) = lane.and_then(Lane::share) {
+                self.core.queue.push(&self.local, task);
+            }
+        });
+    }
+
     /// Runs a task on top of the one that waits for it.
     fn on_top(&self, task: Identity, state: *const State, run: impl FnOnce()) {
         let since = self.clock();
@@ -454,6 +469,15 @@ impl<P: LockPolicy> Worker<P> {
         Frame::enter(self.core.id, lock, Kind::Plain, task, state, Some(blockable), |_| run());
         self.depth.set(self.depth.get() - 1);
         self.note(Activity::Inlined, "", since);
+    }
+
+    /// Says to workers that join that there are some who could take the other halves.
+    #[inline]
+    fn wants(&self) {
+        // Behind a gate nobody could run one.
+        if !P::Gate::EXCLUSIVE {
+            self.core.idle.want();
+        }
     }
 
     /// Looks for work a while; true if there is some.
@@ -471,6 +495,7 @@ impl<P: LockPolicy> Worker<P> {
             }
             self.searching.set(true);
         }
+        self.wants();
         if !MODEL {
             self.look_on();
         }
@@ -479,7 +504,10 @@ impl<P: LockPolicy> Worker<P> {
 
     fn look_on(&self) {
         let core = &*self.core;
-        let stop = || !core.queue.is_empty() || core.is_draining();
+        let stop = || {
+            self.wants();
+            !core.queue.is_empty() || core.is_draining()
+        };
         let word = core.idle.load();
         if word.active() > word.searching() {
             // Others work and may spawn at any moment: to wake this worker would cost them more than its look costs here. It
@@ -498,6 +526,7 @@ impl<P: LockPolicy> Worker<P> {
             core.size.end_leave();
         }
         let word = core.idle.sleep(self.index, self.searching.take());
+        self.wants();
         if !core.queue.is_empty() && !mutant("idle_sleep_no_recheck") {
             // Perhaps wakes this very worker.
             self.core.notify();
@@ -543,6 +572,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
     }
 
     fn block(&self, release: bool) -> bool {
+        self.share_halves();
         self.blocked_since.set(self.clock());
         let held = self.holds.get();
         if held && release {
@@ -555,6 +585,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
             let _looks_below = self.core.idle.stop_searching();
         }
         self.core.idle.block();
+        self.wants();
         if !self.core.queue.is_empty() {
             self.core.notify();
         }

@@ -8,7 +8,7 @@ use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::current::{self, Origin};
 use crate::runtime::trace::traced;
-use crate::runtime::{Core, scope};
+use crate::runtime::{Core, join, scope};
 use crate::sync::{Arc, Mutex};
 use crate::task::{self, Countdown, PanicPayload, Scoped, TaskError};
 
@@ -202,10 +202,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         RA: Send,
         RB: Send,
     {
-        match scope::join(self.core(), a, b) {
-            Ok(results) => results,
-            Err((a, b)) => self.join_elsewhere(a, b),
-        }
+        join::join(self.core(), a, b, |a, b| self.join_elsewhere(a, b))
     }
 
     #[cold]

@@ -40,7 +40,7 @@ pub(crate) use needs::{Needs, Walk};
 pub use needs::{TaskRef, Ticket};
 pub(crate) use polled::{Schedule, polled};
 pub(crate) use promised::{ANYBODY, Promised, promised};
-pub(crate) use scoped::{OnStack, Scoped};
+pub(crate) use scoped::{Elsewhere, OnStack, Scoped};
 pub(crate) use series::{Repeats, series};
 pub use state::TaskState;
 pub(crate) use tally::{Tally, TaskHooks};

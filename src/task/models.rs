@@ -7,7 +7,8 @@ use crate::promise;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::task::{
-    Countdown, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in, joinable, promised,
+    Countdown, Elsewhere, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in, joinable,
+    promised,
 };
 
 fn run(task: Task) {
@@ -252,11 +253,19 @@ fn a_scope_is_over_when_its_tasks_have_counted_down() {
     });
 }
 
+struct Here;
+
+impl Elsewhere for Here {
+    fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+}
+
 /// On the stack of who waits for it.
 #[test]
 fn a_task_on_a_stack_gives_its_result_to_who_waits() {
     check(Some(3), || {
-        let job = Box::new(OnStack::new(|| Box::new(7), |make| make()));
+        let job = Box::new(OnStack::new(|| Box::new(7), Here));
         // SAFETY: the latch is waited for below.
         let task = unsafe { OnStack::task(std::ptr::NonNull::from(&*job)) };
         let thief = thread::spawn(move || run(task));

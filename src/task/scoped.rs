@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 use std::thread::Result as Caught;
 
 use super::error::TaskError;
-use super::header::{Discarded, Header, Ran, Task, VTable};
+use super::header::{Discarded, Header, Identity, Ran, Task, VTable};
 use super::joinable::drop_quietly;
 use super::latch::{Countdown, Latch};
 use super::needs::Needs;
@@ -64,6 +64,11 @@ enum Slot<F, R> {
     Empty,
 }
 
+/// How a task in the memory of who waits for it is run by anybody else.
+pub(crate) trait Elsewhere: Sync {
+    fn run<R>(&self, f: impl FnOnce() -> R) -> R;
+}
+
 /// A single task in the memory of who waits for it. Whoever else runs it does so through `elsewhere`.
 #[repr(C)]
 pub(crate) struct OnStack<F, W, R> {
@@ -84,7 +89,7 @@ impl Needs for Alone {
     }
 }
 
-impl<F: FnOnce() -> R + Send, W: Fn(F) -> R + Sync, R: Send> OnStack<F, W, R> {
+impl<F: FnOnce() -> R + Send, W: Elsewhere, R: Send> OnStack<F, W, R> {
     const VTABLE: VTable = VTable {
         run: Self::run,
         discard: Self::give_back,
@@ -102,6 +107,11 @@ impl<F: FnOnce() -> R + Send, W: Fn(F) -> R + Sync, R: Send> OnStack<F, W, R> {
 
     pub(crate) fn latch(&self) -> &Latch {
         &self.needs.latch
+    }
+
+    /// That of its task.
+    pub(crate) fn identity(&self) -> Identity {
+        (&raw const *self).cast()
     }
 
     /// The task to queue.
@@ -154,7 +164,7 @@ impl<F: FnOnce() -> R + Send, W: Fn(F) -> R + Sync, R: Send> OnStack<F, W, R> {
         // SAFETY: this thread has the task.
         let Slot::Closure(closure) = (unsafe { this.take() }) else { unreachable!("run once") };
         tally.begins();
-        let result = catch_unwind(AssertUnwindSafe(closure));
+        let result = catch_unwind(AssertUnwindSafe(|| this.elsewhere.run(closure)));
         tally.returned();
         tally.ended(result.is_err());
         // SAFETY: as above.

@@ -1,0 +1,237 @@
+//! Fork and join: two closures, of which another worker may take the second. `docs/waiting.md` has the argument.
+
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+use std::thread::Result as Caught;
+
+use super::Core;
+use super::current::{self, Frame, Origin, OriginRef};
+use super::lane::{self, Entry, Lane};
+use super::scope::{runs_more, wait_for_latch};
+use crate::policy::LockPolicy;
+use crate::policy::gate::Gate;
+use crate::policy::run_queue::RunQueue;
+use crate::sync::Arc;
+use crate::task::{Elsewhere, OnStack, Task, drop_quietly};
+
+/// The second half of a join, on the stack of who joins: either in its thread's lane, or shared as a task.
+#[repr(C)]
+struct Half<B, R> {
+    entry: Entry,
+    /// Until it is run here, or shared.
+    closure: Cell<MaybeUninit<B>>,
+    /// From when it is shared.
+    shared: Cell<MaybeUninit<Shared<B, R>>>,
+}
+
+struct Shared<B, R> {
+    origin: Origin,
+    job: MaybeUninit<OnStack<B, OriginRef, R>>,
+}
+
+impl Elsewhere for OriginRef {
+    fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.enter(f)
+    }
+}
+
+impl<B: FnOnce() -> R + Send, R: Send> Half<B, R> {
+    #[inline]
+    fn new(closure: B) -> Self {
+        Self {
+            // SAFETY: a half's entry is its first field.
+            entry: unsafe { Entry::new(Self::share) },
+            closure: Cell::new(MaybeUninit::new(closure)),
+            shared: Cell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// The closure.
+    ///
+    /// # Safety
+    /// Once, where it has not been shared.
+    #[inline]
+    unsafe fn take(&self) -> B {
+        // SAFETY: the caller's promise: nobody has moved it.
+        unsafe { self.closure.replace(MaybeUninit::uninit()).assume_init() }
+    }
+
+    /// # Safety
+    /// `entry` is that of a half of code in that frame, which stays where it is until the task has come back, which is then forgotten, or its latch
+    /// is set. Once.
+    unsafe fn share(entry: NonNull<Entry>, frame: *const Frame) -> Task {
+        // SAFETY: the caller's promise.
+        let this = unsafe { entry.cast::<Self>().as_ref() };
+        // SAFETY: it is shared once, and so not taken here.
+        let closure = unsafe { this.take() };
+        // SAFETY: on this thread's stack, and nobody has it yet.
+        let shared = unsafe { &mut *this.shared.as_ptr() };
+        let Shared { origin, job } = shared.write(Shared { origin: Origin::of(frame), job: MaybeUninit::uninit() });
+        let job = job.write(OnStack::new(closure, origin.reference()));
+        // SAFETY: the caller's promise.
+        unsafe { OnStack::task(NonNull::from(job)) }
+    }
+
+    /// # Safety
+    /// It has been shared.
+    unsafe fn job(&self) -> &OnStack<B, OriginRef, R> {
+        // SAFETY: nobody writes to it any more. What others change of the job are atomics, and a cell that they have to themselves.
+        let shared = unsafe { &*self.shared.as_ptr() };
+        // SAFETY: made by `share`.
+        let shared = unsafe { shared.assume_init_ref() };
+        // SAFETY: as above.
+        unsafe { shared.job.assume_init_ref() }
+    }
+}
+
+/// Runs both closures, the second one perhaps on another worker meanwhile; `elsewhere` does if this is no place on a worker of the pool where
+/// that can be done.
+#[inline]
+pub(crate) fn join<P, A, B, RA, RB>(
+    core: &Arc<Core<P>>,
+    a: A,
+    b: B,
+    elsewhere: impl FnOnce(A, B) -> (RA, RB),
+) -> (RA, RB)
+where
+    P: LockPolicy,
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    lane::with(|lane| match lane {
+        Some(lane) if lane.is_open::<Core<P>>(&raw const **core) && !wants(core) => {
+            join_in::<P, _, _, _, _>(lane, a, b, || ())
+        }
+        lane => join_slowly(core, lane, a, b, elsewhere),
+    })
+}
+
+/// Whether others could take a half.
+#[inline]
+fn wants<P: LockPolicy>(core: &Core<P>) -> bool {
+    // Behind a gate nobody could run it.
+    !P::Gate::EXCLUSIVE && core.idle.wants()
+}
+
+/// Takes all with it, so that nothing of it has to be kept for a return to the usual way, which is a call cheaper for that.
+#[cold]
+#[inline(never)]
+fn join_slowly<P, A, B, RA, RB>(
+    core: &Arc<Core<P>>,
+    lane: Option<&Lane>,
+    a: A,
+    b: B,
+    elsewhere: impl FnOnce(A, B) -> (RA, RB),
+) -> (RA, RB)
+where
+    P: LockPolicy,
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    let Some(lane) = lane.filter(|lane| lane.is_open::<Core<P>>(&raw const **core) || open(core, lane)) else {
+        return elsewhere(a, b);
+    };
+    let share = || {
+        if wants(core) {
+            share_wanted(core, lane);
+        }
+    };
+    join_in::<P, _, _, _, _>(lane, a, b, share)
+}
+
+/// Looks whether this is a place where to join.
+#[cold]
+#[inline(never)]
+fn open<P: LockPolicy>(core: &Arc<Core<P>>, lane: &Lane) -> bool {
+    current::frames(|mut frames| {
+        let frame = frames.next().filter(|frame| frame.pool == core.id && runs_more(frame));
+        let Some((frame, worker)) = frame.and_then(|frame| Some((frame, Core::<P>::worker(frame)?))) else {
+            return false;
+        };
+        if !lane.open(&raw const **core, frame) {
+            worker.share_halves();
+            core.notify_soon();
+            let opens = lane.open(&raw const **core, frame);
+            debug_assert!(opens, "the lane is empty");
+        }
+        true
+    })
+}
+
+#[inline]
+fn join_in<P, A, B, RA, RB>(lane: &Lane, a: A, b: B, share: impl FnOnce()) -> (RA, RB)
+where
+    P: LockPolicy,
+    A: FnOnce() -> RA,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    let half = Half::new(b);
+    // SAFETY: this function is not left before the half is out of the lane, or has been shared and is done with.
+    unsafe { lane.push(NonNull::from(&half).cast()) };
+    share();
+    let a = catch_unwind(AssertUnwindSafe(a));
+    if !lane.pop(&half.entry) {
+        // SAFETY: it is not in the lane.
+        return unsafe { finish_shared::<P, _, _, _>(&half, a) };
+    }
+    // SAFETY: it was in the lane until now.
+    let b = unsafe { half.take() };
+    match a {
+        Ok(a) => (a, b()),
+        Err(payload) => {
+            drop_quietly(b);
+            resume_unwind(payload)
+        }
+    }
+}
+
+/// Has others find as many of this worker's halves as they can take.
+#[cold]
+#[inline(never)]
+fn share_wanted<P: LockPolicy>(core: &Arc<Core<P>>, lane: &Lane) {
+    current::frames(|mut frames| {
+        let worker = frames.next().and_then(Core::<P>::worker).expect("the lane is open, for a worker");
+        let wanted = core.idle.take_wanted();
+        let shared = (0..wanted).map_while(|_| lane.share()).map(|task| core.queue.push(&worker.local, task)).count();
+        if shared > 0 {
+            core.idle.still_wanted(wanted - shared);
+            core.notify_soon();
+        }
+    });
+}
+
+/// # Safety
+/// The half has been shared.
+#[cold]
+#[inline(never)]
+unsafe fn finish_shared<P, B, RA, RB>(half: &Half<B, RB>, a: Caught<RA>) -> (RA, RB)
+where
+    P: LockPolicy,
+    B: FnOnce() -> RB + Send,
+    RB: Send,
+{
+    // SAFETY: the caller's promise.
+    let job = unsafe { half.job() };
+    current::frames(|mut frames| {
+        let worker = frames.next().and_then(Core::<P>::worker).expect("it was made in this frame, of a worker");
+        if !worker.take_back(job.identity()) {
+            wait_for_latch(job.latch(), worker.core.id, (&raw const *job.latch()).cast());
+        }
+    });
+    let a = a.unwrap_or_else(|payload| {
+        // SAFETY: as below. It is not begun any more.
+        unsafe { job.abandon() };
+        resume_unwind(payload)
+    });
+    // SAFETY: the task has come back, or its latch is set.
+    let b = unsafe { job.finish() };
+    (a, b.unwrap_or_else(|payload| resume_unwind(payload)))
+}
