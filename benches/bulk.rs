@@ -1,8 +1,11 @@
-//! Operations over many items, and recursion: `join`, `scope`, `map`, `wait` and `as_completed`, beside rayon and `std::thread::scope`.
+//! Operations over many items, and recursion: `join`, `scope`, `map`, `wait` and `as_completed`, beside chili, rayon and
+//! `std::thread::scope`.
 //!
 //! `cargo run --release -p lockgrain-benches --bin bulk -- --help`
 
 use std::hint::black_box;
+use std::num::NonZero;
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +34,11 @@ struct Pools {
     fine: ThreadPool<FineGrained>,
     global: ThreadPool<GlobalLock>,
     rayon: rayon::ThreadPool,
+    chili: chili::ThreadPool,
     workers: usize,
+    small: Node,
+    /// Made when it is first asked for: it takes a while, and half a gigabyte.
+    large: LazyLock<Node>,
 }
 
 fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
@@ -41,7 +48,17 @@ fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
 impl Pools {
     fn new(workers: usize) -> Self {
         let rayon = rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("good settings");
-        Self { lock_free: pool(workers), fine: pool(workers), global: pool(workers), rayon, workers }
+        let chili = chili::Config { thread_count: NonZero::new(workers), ..Default::default() };
+        Self {
+            lock_free: pool(workers),
+            fine: pool(workers),
+            global: pool(workers),
+            rayon,
+            chili: chili::ThreadPool::with_config(chili),
+            workers,
+            small: Node::tree(10),
+            large: LazyLock::new(|| Node::tree(24)),
+        }
     }
 }
 
@@ -59,7 +76,34 @@ const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
             ("lock-free", |pools| pools.lock_free.install(|| use_up(fib(&pools.lock_free, 32)))),
             ("fine", |pools| pools.fine.install(|| use_up(fib(&pools.fine, 32)))),
             ("global", |pools| pools.global.install(|| use_up(fib(&pools.global, 32)))),
+            ("chili", |pools| use_up(chili_fib(&mut pools.chili.scope(), 32))),
             ("rayon", |pools| pools.rayon.install(|| use_up(rayon_fib(32)))),
+            ("serial", |_| use_up(serial_fib(black_box(32)))),
+        ],
+    ),
+    (
+        "join, sum of a tree, 1,023 nodes, 1,000 times",
+        &[
+            ("lock-free", |pools| pools.lock_free.install(|| often(|| pools.small.sum(&pools.lock_free)))),
+            ("fine", |pools| pools.fine.install(|| often(|| pools.small.sum(&pools.fine)))),
+            ("global", |pools| pools.global.install(|| often(|| pools.small.sum(&pools.global)))),
+            ("chili", |pools| {
+                let scope = &mut pools.chili.scope();
+                often(|| pools.small.chili_sum(scope));
+            }),
+            ("rayon", |pools| pools.rayon.install(|| often(|| pools.small.rayon_sum()))),
+            ("serial", |pools| often(|| black_box(&pools.small).serial_sum())),
+        ],
+    ),
+    (
+        "join, sum of a tree, 2^24 nodes",
+        &[
+            ("lock-free", |pools| pools.lock_free.install(|| use_up(pools.large.sum(&pools.lock_free)))),
+            ("fine", |pools| pools.fine.install(|| use_up(pools.large.sum(&pools.fine)))),
+            ("global", |pools| pools.global.install(|| use_up(pools.large.sum(&pools.global)))),
+            ("chili", |pools| use_up(pools.large.chili_sum(&mut pools.chili.scope()))),
+            ("rayon", |pools| pools.rayon.install(|| use_up(pools.large.rayon_sum()))),
+            ("serial", |pools| use_up(pools.large.serial_sum())),
         ],
     ),
     (
@@ -120,12 +164,65 @@ fn fib<P: LockPolicy>(pool: &ThreadPool<P>, n: u64) -> u64 {
     a + b
 }
 
+fn chili_fib(scope: &mut chili::Scope<'_>, n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = scope.join(|scope| chili_fib(scope, n - 1), |scope| chili_fib(scope, n - 2));
+    a + b
+}
+
+#[inline(never)]
+fn serial_fib(n: u64) -> u64 {
+    if n < 2 { n } else { serial_fib(n - 1) + serial_fib(n - 2) }
+}
+
 fn rayon_fib(n: u64) -> u64 {
     if n < 2 {
         return n;
     }
     let (a, b) = rayon::join(|| rayon_fib(n - 1), || rayon_fib(n - 2));
     a + b
+}
+
+/// A full binary tree, each node by itself.
+struct Node {
+    value: u64,
+    children: Option<[Box<Node>; 2]>,
+}
+
+impl Node {
+    fn tree(layers: u32) -> Self {
+        let child = || Box::new(Self::tree(layers - 1));
+        Self { value: 1, children: (layers > 1).then(|| [child(), child()]) }
+    }
+
+    fn sum<P: LockPolicy>(&self, pool: &ThreadPool<P>) -> u64 {
+        let Some([left, right]) = &self.children else { return self.value };
+        let (left, right) = pool.join(|| left.sum(pool), || right.sum(pool));
+        self.value + left + right
+    }
+
+    fn chili_sum(&self, scope: &mut chili::Scope<'_>) -> u64 {
+        let Some([left, right]) = &self.children else { return self.value };
+        let (left, right) = scope.join(|scope| left.chili_sum(scope), |scope| right.chili_sum(scope));
+        self.value + left + right
+    }
+
+    fn rayon_sum(&self) -> u64 {
+        let Some([left, right]) = &self.children else { return self.value };
+        let (left, right) = rayon::join(|| left.rayon_sum(), || right.rayon_sum());
+        self.value + left + right
+    }
+
+    fn serial_sum(&self) -> u64 {
+        let Some([left, right]) = &self.children else { return self.value };
+        self.value + left.serial_sum() + right.serial_sum()
+    }
+}
+
+fn often(mut f: impl FnMut() -> u64) {
+    (0..1_000).for_each(|_| use_up(f()));
 }
 
 const SPAWNS: u64 = 1_000_000;

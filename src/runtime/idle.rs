@@ -154,6 +154,10 @@ impl Idle {
 
     /// How many are; from now on none, until somebody wants some again.
     pub(super) fn take_wanted(&self) -> usize {
+        if mutant("idle_counts_before_it_takes") {
+            let workless = self.workless();
+            return self.wanted.swap(0, Acquire).min(workless);
+        }
         self.wanted.swap(0, Acquire).min(self.workless())
     }
 

@@ -23,12 +23,9 @@ struct Half<B, R> {
     /// Until it is run here, or shared.
     closure: Cell<MaybeUninit<B>>,
     /// From when it is shared.
-    shared: Cell<MaybeUninit<Shared<B, R>>>,
-}
-
-struct Shared<B, R> {
-    origin: Origin,
-    job: MaybeUninit<OnStack<B, OriginRef, R>>,
+    origin: Cell<MaybeUninit<Origin>>,
+    /// From when it is shared.
+    job: Cell<MaybeUninit<OnStack<B, OriginRef, R>>>,
 }
 
 impl Elsewhere for OriginRef {
@@ -44,7 +41,8 @@ impl<B: FnOnce() -> R + Send, R: Send> Half<B, R> {
             // SAFETY: a half's entry is its first field.
             entry: unsafe { Entry::new(Self::share) },
             closure: Cell::new(MaybeUninit::new(closure)),
-            shared: Cell::new(MaybeUninit::uninit()),
+            origin: Cell::new(MaybeUninit::uninit()),
+            job: Cell::new(MaybeUninit::uninit()),
         }
     }
 
@@ -66,23 +64,18 @@ impl<B: FnOnce() -> R + Send, R: Send> Half<B, R> {
         let this = unsafe { entry.cast::<Self>().as_ref() };
         // SAFETY: it is shared once, and so not taken here.
         let closure = unsafe { this.take() };
-        // SAFETY: on this thread's stack, and nobody has it yet.
-        let shared = unsafe { &mut *this.shared.as_ptr() };
-        let Shared { origin, job } = shared.write(Shared { origin: Origin::of(frame), job: MaybeUninit::uninit() });
-        let job = job.write(OnStack::new(closure, origin.reference()));
-        // SAFETY: the caller's promise.
-        unsafe { OnStack::task(NonNull::from(job)) }
+        this.origin.set(MaybeUninit::new(Origin::of(frame)));
+        // SAFETY: just made.
+        let origin = unsafe { NonNull::from(&this.origin).cast::<Origin>().as_ref() };
+        this.job.set(MaybeUninit::new(OnStack::new(closure, origin.reference())));
+        // SAFETY: just made, and for the rest the caller's promise.
+        unsafe { OnStack::task(this.job()) }
     }
 
-    /// # Safety
-    /// It has been shared.
-    unsafe fn job(&self) -> &OnStack<B, OriginRef, R> {
-        // SAFETY: nobody writes to it any more. What others change of the job are atomics, and a cell that they have to themselves.
-        let shared = unsafe { &*self.shared.as_ptr() };
-        // SAFETY: made by `share`.
-        let shared = unsafe { shared.assume_init_ref() };
-        // SAFETY: as above.
-        unsafe { shared.job.assume_init_ref() }
+    /// What is shared of it. Used through such pointers only, as another thread may have it.
+    #[inline]
+    fn job(&self) -> NonNull<OnStack<B, OriginRef, R>> {
+        NonNull::from(&self.job).cast()
     }
 }
 
@@ -176,8 +169,10 @@ where
     let half = Half::new(b);
     // SAFETY: this function is not left before the half is out of the lane, or has been shared and is done with.
     unsafe { lane.push(NonNull::from(&half).cast()) };
-    share();
-    let a = catch_unwind(AssertUnwindSafe(a));
+    let a = catch_unwind(AssertUnwindSafe(|| {
+        share();
+        a()
+    }));
     if !lane.pop(&half.entry) {
         // SAFETY: it is not in the lane.
         return unsafe { finish_shared::<P, _, _, _>(&half, a) };
@@ -218,8 +213,8 @@ where
     B: FnOnce() -> RB + Send,
     RB: Send,
 {
-    // SAFETY: the caller's promise.
-    let job = unsafe { half.job() };
+    // SAFETY: made when it was shared. What others change of it are atomics, and a cell that they have to themselves.
+    let job = unsafe { half.job().as_ref() };
     current::frames(|mut frames| {
         let worker = frames.next().and_then(Core::<P>::worker).expect("it was made in this frame, of a worker");
         if !worker.take_back(job.identity()) {

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use super::current::Frame;
-use crate::sync::local;
+use crate::sync::{local, mutant};
 use crate::task::Task;
 
 /// A thread's private halves, the newest at one end, and where its code may join.
@@ -145,7 +145,9 @@ impl Lane {
         }
         let entry = NonNull::new(oldest.cast_mut()).expect("there is one").cast::<Entry>();
         // SAFETY: as above.
-        let share = unsafe { entry.as_ref() }.share.take().expect("what is in the list has not been shared");
+        let slot = &unsafe { entry.as_ref() }.share;
+        let share = if mutant("lane_shares_what_it_keeps") { slot.get() } else { slot.take() };
+        let share = share.expect("what is in the list has not been shared");
         // SAFETY: this is the only time; and all that is in the list was pushed in that frame.
         Some(unsafe { share(entry, self.frame.get()) })
     }

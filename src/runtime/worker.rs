@@ -495,8 +495,8 @@ impl<P: LockPolicy> Worker<P> {
             }
             self.searching.set(true);
         }
-        self.wants();
         if !MODEL {
+            self.wants();
             self.look_on();
         }
         !core.queue.is_empty()

@@ -184,6 +184,72 @@ pub(crate) fn waiting_for_who_opened_the_scope_is_an_error<P: LockPolicy>(pool: 
     assert_eq!(outcomes.recv().unwrap(), WaitError::WouldDeadlock);
 }
 
+/// Nor can the second half of a join, begun by another worker, wait for the task that joins.
+pub(crate) fn waiting_for_who_joins_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (to_inner, for_inner) = mpsc::channel::<TaskHandle<WaitError>>();
+    let inner = pool.clone();
+    let outer = pool.submit(move || {
+        let (begun, begins) = mpsc::channel();
+        let second = move || {
+            begun.send(()).unwrap();
+            blocking(|| for_inner.recv()).unwrap().wait().unwrap_err()
+        };
+        inner.join(move || blocking(|| begins.recv()).unwrap(), second).1
+    });
+    let (outcome, outcomes) = mpsc::channel();
+    let mut outer = outer;
+    outer.on_done(move |result| outcome.send(*result.as_ref().unwrap()).unwrap());
+    to_inner.send(outer).unwrap();
+    assert_eq!(outcomes.recv().unwrap(), WaitError::WouldDeadlock);
+}
+
+/// The innermost of a hundred joins waits for what only the second halves say.
+pub(crate) fn who_blocks_shares_the_second_halves_of_all_its_joins<P: LockPolicy>(pool: &ThreadPool<P>) {
+    fn nest<P: LockPolicy>(
+        pool: &ThreadPool<P>,
+        depth: u32,
+        to: &mpsc::Sender<u32>,
+        all: mpsc::Receiver<u32>,
+    ) -> Vec<u32> {
+        if depth == 0 {
+            return blocking(|| all.iter().take(100).collect());
+        }
+        let said = to.clone();
+        pool.join(|| nest(pool, depth - 1, to, all), move || said.send(depth).unwrap()).0
+    }
+    let (to, all) = mpsc::channel();
+    let mut depths = pool.install(|| nest(pool, 100, &to, all));
+    depths.sort_unstable();
+    assert!(depths.into_iter().eq(1..=100));
+}
+
+/// A task that a half waits for, and that runs on its stack, joins too.
+pub(crate) fn join_in_a_task_that_a_half_waits_for<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let sum = pool.install(|| {
+        let child = || {
+            let inner = pool.clone();
+            pool.submit(move || inner.join(|| inner.join(|| 1, || 2), || 4)).result().unwrap()
+        };
+        let (((a, b), c), (d, e)) = pool.join(child, || pool.join(|| 8, || 16));
+        a + b + c + d + e
+    });
+    assert_eq!(sum, 31);
+}
+
+/// The first half of a join panics while halves further out are still with their worker.
+pub(crate) fn a_panic_leaves_the_joins_around_it_whole<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let runs = AtomicUsize::new(0);
+    let (inner, outer) = pool.install(|| {
+        let caught = || {
+            let both = || pool.join(|| pool.join(|| panic!("inner"), || count(&runs)), || count(&runs));
+            catch_unwind(AssertUnwindSafe(both)).is_err()
+        };
+        pool.join(caught, || 7)
+    });
+    assert_eq!((inner, outer), (true, 7));
+    assert_eq!(pool.install(|| pool.join(|| 1, || 2)), (1, 2));
+}
+
 pub(crate) fn a_scope_on_a_pool_that_is_shut_down_refuses<P: LockPolicy>(pool: &ThreadPool<P>) {
     let inner = pool.clone();
     let (down, downs) = mpsc::channel();

@@ -23,6 +23,7 @@ macro_rules! stamp {
 
 mod capacity;
 mod futures;
+mod join;
 mod keys;
 mod leaving;
 mod limits;
