@@ -135,13 +135,13 @@ impl Idle {
         self.target.load(Relaxed).saturating_sub(word.active()) + word.searching()
     }
 
-    /// To be called by a worker with nothing to do, or one that knows of others, after it has changed the word.
+    /// To be called by a worker with nothing to do, or one that knows of others, after it has changed the word; and behind a barrier, if it is not
+    /// to be called again.
     pub(super) fn want(&self) {
         if self.wanted.load(Relaxed) == 0 {
             let workless = self.workless();
             if workless > 0 {
-                // Release pairs with the acquire in `take_wanted`, which then sees the word as the caller does.
-                self.wanted.store(workless, Release);
+                self.wanted.store(workless, Relaxed);
             }
         }
     }
@@ -154,11 +154,12 @@ impl Idle {
 
     /// How many are; from now on none, until somebody wants some again.
     pub(super) fn take_wanted(&self) -> usize {
-        if mutant("idle_counts_before_it_takes") {
-            let workless = self.workless();
-            return self.wanted.swap(0, Acquire).min(workless);
+        let wanted = self.wanted.swap(0, Relaxed);
+        // Pairs with the fences in `sleep` and `block`: either their look at `wanted` sees that it has been taken, or the word is seen as they left it.
+        if !mutant("idle_take_wanted_no_fence") {
+            fence(SeqCst);
         }
-        self.wanted.swap(0, Acquire).min(self.workless())
+        wanted.min(self.workless())
     }
 
     /// Not so many could be had.
