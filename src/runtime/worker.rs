@@ -474,8 +474,8 @@ impl<P: LockPolicy> Worker<P> {
     /// Says to workers that join that there are some who could take the other halves.
     #[inline]
     fn wants(&self) {
-        // Behind a gate nobody could run one.
-        if !P::Gate::EXCLUSIVE {
+        // Behind a gate nobody could run one. In a model, what a new pool wants is enough, and the rest would be more to explore everywhere.
+        if !P::Gate::EXCLUSIVE && !MODEL {
             self.core.idle.want();
         }
     }
@@ -495,8 +495,8 @@ impl<P: LockPolicy> Worker<P> {
             }
             self.searching.set(true);
         }
+        self.wants();
         if !MODEL {
-            self.wants();
             self.look_on();
         }
         !core.queue.is_empty()
