@@ -36,6 +36,7 @@
 //! | timers | [`ThreadPool::schedule`], [`ThreadPool::schedule_at_fixed_rate`] |
 //! | initializers, hooks, thread names, sizes | [`Builder`], [`ThreadPool::resize`] |
 //! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |
+//! | wait until nothing is left to do | [`ThreadPool::await_quiescence`] |
 //! | code that blocks | [`blocking`](fn@blocking), [`Context::blocking`] |
 //! | async code | [`ThreadPool::spawn_future`], [`block_on`] |
 //! | counters; what ran where and when | [`ThreadPool::metrics`], [`ThreadPool::timeline`]; with the feature `tracing` a span a task |

@@ -95,6 +95,19 @@ stamp! {
         context_blocking_lets_others_run,
         two_tasks_waiting_for_each_other_get_an_error,
         tasks_that_block_on_one_lock_keep_no_worker;
+    quiescence:
+        a_pool_is_quiescent_after_all_that_its_tasks_have_spawned,
+        a_new_pool_is_quiescent,
+        what_runs_or_is_queued_counts,
+        who_stands_in_line_counts,
+        tasks_that_wait_for_it_do_not_count,
+        with_a_context_nobody_waits,
+        what_is_not_due_does_not_count,
+        a_paused_pool_is_quiescent_if_nothing_is_queued,
+        all_who_wait_are_told,
+        a_broadcast_counts,
+        a_submitter_that_runs_its_task_counts,
+        a_pool_that_has_stopped_is_quiescent;
     promises:
         a_worker_waits_for_what_another_task_promised,
         a_worker_waits_for_what_a_thread_promised,

@@ -140,7 +140,10 @@ impl<P: LockPolicy> Core<P> {
         loop {
             match self.queue.take() {
                 Find::Task(task, _) => match task.discard(TaskError::Cancelled) {
-                    Discarded::Now => return self.count_cancelled(1),
+                    Discarded::Now => {
+                        self.count_cancelled(1);
+                        return self.may_be_quiescent();
+                    }
                     Discarded::Cancelled => self.count_cancelled(1),
                     Discarded::Claimed => self.claimed.add_shared(1),
                     Discarded::GivenBack => {}

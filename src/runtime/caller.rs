@@ -142,6 +142,7 @@ impl<P: LockPolicy> Core<P> {
             }
             // First, so that nobody waits for one lock while he has another.
             let _blocked = leave_worker(innermost);
+            let _helping = self.helping();
             let caller = Caller::enter(self.clone());
             let blockable: *const dyn Blockable = &raw const caller;
             Frame::enter(NO_POOL, lock, Kind::Plain, identity, state, Some(blockable), run)

@@ -17,6 +17,7 @@ use super::lock::Lock;
 use super::mail::Mail;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
+use super::quiescence::Quiescence;
 use super::size::Size;
 use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
@@ -97,6 +98,7 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Whether there is a `capacity`; small, so that it lies beside `id`, which a submission reads anyway.
     bounded: bool,
     pub(super) pause: Pause,
+    pub(super) quiescence: Quiescence,
     pub(super) recorder: Option<Recorder>,
     pub(crate) hooks: Hooks,
     pub(super) queue: P::Queue,
@@ -153,6 +155,7 @@ impl<P: LockPolicy> Core<P> {
             bounded: config.bound.is_some(),
             capacity: config.bound.map(|(bound, when_full)| Capacity::new(bound, when_full)),
             pause: Pause::new(),
+            quiescence: Quiescence::new(),
             recorder: config.timeline.map(|events| Recorder::new(threads, events)),
             hooks,
             places,
@@ -375,6 +378,7 @@ impl<P: LockPolicy> Core<P> {
             self.waits.rouse();
         }
         self.deliver();
+        self.may_be_quiescent();
     }
 
     /// Starts what is missing of the workers' threads; how many, and why no more.
@@ -385,6 +389,7 @@ impl<P: LockPolicy> Core<P> {
                 self.start_failures.add_shared(1);
                 let _none_left = self.idle.start_failed();
                 self.deliver();
+                self.may_be_quiescent();
                 return (started, Err(error));
             }
             started += 1;
@@ -455,6 +460,7 @@ impl<P: LockPolicy> Core<P> {
         }
         // Those too that were cancelled through their handles: nobody else comes to them any more.
         self.count_cancelled(ended + cancelled);
+        self.may_be_quiescent();
         ended
     }
 
@@ -573,7 +579,7 @@ impl<P: LockPolicy> Core<P> {
         self.cancelled.add_shared(tasks as u64);
     }
 
-    fn waiting_for_values(&self) -> u64 {
+    pub(super) fn waiting_for_values(&self) -> u64 {
         let let_in = self.let_in.get() + self.counters.iter().map(|worker| worker.let_in.get()).sum::<u64>();
         self.held_back.get().saturating_sub(let_in)
     }

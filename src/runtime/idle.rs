@@ -379,6 +379,14 @@ impl Idle {
         all
     }
 
+    /// Whether all threads but so many sleep, and `rest` is true of the same moment: nobody is woken or goes to sleep during the call.
+    pub(super) fn are_asleep_but(&self, others: usize, rest: impl FnOnce() -> bool) -> bool {
+        let _sleepers = self.sleepers.lock();
+        let word = self.load();
+        // The second look is for those threads that start or end without this lock.
+        word.threads() == word.sleeping() + others && rest() && self.load() == word
+    }
+
     /// An active thread that does not search ends.
     pub(super) fn exit(&self) -> Exit {
         self.leave(ACTIVE + THREADS)

@@ -132,6 +132,7 @@ impl<P: LockPolicy> Core<P> {
             let ended = task.discard(why()) == Discarded::Now;
             self.count_cancelled(usize::from(ended));
         }
+        self.may_be_quiescent();
     }
 
     /// Ends all mail unrun; how many tasks that ends.
@@ -139,6 +140,7 @@ impl<P: LockPolicy> Core<P> {
         let tasks = self.mail.take_all();
         let ended = tasks.into_iter().map(|(_, task)| task.discard(why())).filter(|how| *how == Discarded::Now).count();
         self.count_cancelled(ended);
+        self.may_be_quiescent();
         ended
     }
 }

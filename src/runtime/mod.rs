@@ -25,6 +25,7 @@ mod models;
 mod patience;
 mod pause;
 pub(crate) mod permits;
+mod quiescence;
 pub(crate) mod request;
 pub(crate) mod scope;
 mod size;

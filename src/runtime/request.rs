@@ -238,6 +238,7 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
                 unsafe { self.come(&worker.core, task, before, frame.keeps.get().then_some(worker)) };
             } else {
                 let core = core.clone();
+                let _helping = core.helping();
                 // SAFETY: the caller's promise.
                 let Some(before) = (unsafe { self.count_down(1) }) else { return };
                 core.let_in.add_shared(1);

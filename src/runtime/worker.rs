@@ -145,6 +145,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         core.after_exit(exit);
     }
     core.deliver();
+    core.tell_if_quiescent();
 }
 
 /// The state word of a task with a handle, else null.
@@ -168,7 +169,7 @@ impl<P: LockPolicy> Worker<P> {
             if core.pause.is_on() {
                 // It counts as active: nobody else could do more.
                 self.leave_gate();
-                core.pause.wait();
+                core.pause.wait(|| core.may_be_quiescent());
             }
             if core.mail.is_there() && self.run_mail(frame) {
                 continue;
@@ -533,6 +534,10 @@ impl<P: LockPolicy> Worker<P> {
         }
         if word.draining() {
             return false;
+        }
+        // The last one that was active; those that rest count as such.
+        if word.active() == 1 || core.pause.is_on() {
+            core.tell_if_quiescent();
         }
         // Posted before this worker was on the list; and if somebody wakes it now, the permit is on its way.
         let has_mail = core.mail.has(self.index) && !mutant("mail_is_slept_over");

@@ -20,6 +20,7 @@ mod limit;
 mod map;
 mod pool;
 mod promise;
+mod quiescence;
 mod schedule;
 mod scope;
 mod shared;

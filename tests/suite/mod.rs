@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod locals;
 pub(crate) mod pause;
 pub(crate) mod promises;
+pub(crate) mod quiescence;
 pub(crate) mod scope;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

@@ -29,6 +29,7 @@ mod leaving;
 mod limits;
 mod mail;
 mod pool;
+mod quiescence;
 mod sleepers;
 mod stuck;
 mod timer;
