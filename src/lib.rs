@@ -33,6 +33,7 @@
 //! | tasks that borrow, fork and join | [`ThreadPool::scope`], [`ThreadPool::join`], [`ThreadPool::install`] |
 //! | a result made elsewhere; one that many read | [`promise`](fn@promise); [`TaskHandle::shared`] |
 //! | a bounded queue, and what to do when it is full | [`Builder::queue_capacity`], [`Builder::when_full`] |
+//! | priorities | [`ThreadPool::task`], [`TaskBuilder::priority`] |
 //! | timers | [`ThreadPool::schedule`], [`ThreadPool::schedule_at_fixed_rate`] |
 //! | initializers, hooks, thread names, sizes | [`Builder`], [`ThreadPool::resize`] |
 //! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |
@@ -64,8 +65,8 @@ pub use runtime::{Activity, HeldTooLong, Metrics, Timeline, TimelineEvent, WhenF
 pub use surface::{
     AlreadyEnded, AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context,
     Failure, Guarded, Key, Keyed, Lent, Limit, Map, MapUnordered, Permits, Promise, Refused, Rejected, ResizeError,
-    ReturnWhen, Scope, Shared, SharedHandle, SharedResult, Strand, TaskHandle, ThreadPool, Unfinished, Unordered,
-    Values, Waitable, Waited, as_completed, block_on, blocking, join_all, promise, wait,
+    ReturnWhen, Scope, Shared, SharedHandle, SharedResult, Strand, TaskBuilder, TaskHandle, ThreadPool, Unfinished,
+    Unordered, Values, Waitable, Waited, as_completed, block_on, blocking, join_all, promise, wait,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

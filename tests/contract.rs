@@ -108,6 +108,16 @@ stamp! {
         a_broadcast_counts,
         a_submitter_that_runs_its_task_counts,
         a_pool_that_has_stopped_is_quiescent;
+    ranked:
+        the_higher_goes_first_and_equals_in_order,
+        nobody_waits_for_ever,
+        each_runs_once,
+        an_idle_worker_wakes_for_it,
+        a_worker_runs_what_it_waits_for,
+        a_queued_one_is_cancelled,
+        a_shutdown_runs_them,
+        they_have_places_in_a_bounded_queue,
+        a_paused_pool_begins_none;
     promises:
         a_worker_waits_for_what_another_task_promised,
         a_worker_waits_for_what_a_thread_promised,

@@ -5,7 +5,7 @@ use super::capacity::{Permit, Waited};
 use super::current::{self, Blocked, Frame, Kind};
 use super::when_full::WhenFull;
 use crate::policy::LockPolicy;
-use crate::policy::run_queue::{Find, RunQueue};
+use crate::policy::run_queue::Find;
 use crate::sync::{Arc, Instant, hint, mutant};
 use crate::task::{Discarded, Task, TaskError};
 
@@ -77,9 +77,9 @@ impl<P: LockPolicy> Core<P> {
     }
 
     /// Brings a task that has got no place to where it goes.
-    pub(crate) fn see_to(self: &Arc<Self>, task: Task, instead: Instead) {
+    pub(crate) fn see_to(self: &Arc<Self>, task: Task, priority: i8, instead: Instead) {
         match instead {
-            Instead::QueueOver => self.push(task),
+            Instead::QueueOver => self.push_ranked(task, priority),
             Instead::RunHere => self.run_here(task),
             Instead::Drop => drop(task),
         }
@@ -135,10 +135,10 @@ impl<P: LockPolicy> Core<P> {
         frame.is_exclusive() && frame.has_context.get() && frame.covers(self.id)
     }
 
-    /// Ends the oldest queued task that has not ended, if there is one.
+    /// Ends the oldest queued task that has not ended, if there is one, of those with the lowest priority.
     fn discard_oldest(&self) {
         loop {
-            match self.queue.take() {
+            match self.take_least() {
                 Find::Task(task, _) => match task.discard(TaskError::Cancelled) {
                     Discarded::Now => {
                         self.count_cancelled(1);

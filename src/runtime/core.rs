@@ -18,6 +18,7 @@ use super::mail::Mail;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
 use super::quiescence::Quiescence;
+use super::ranked::{Ranked, Which};
 use super::size::Size;
 use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
@@ -102,6 +103,7 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(super) recorder: Option<Recorder>,
     pub(crate) hooks: Hooks,
     pub(super) queue: P::Queue,
+    pub(super) ranked: Ranked,
     pub(crate) lock: Arc<Lock<P::Gate>>,
     pub(super) idle: Idle,
     pub(super) size: Size,
@@ -160,6 +162,7 @@ impl<P: LockPolicy> Core<P> {
             hooks,
             places,
             queue,
+            ranked: Ranked::new(),
             lock,
             idle: Idle::new(target, threads),
             size: Size::new(config.workers),
@@ -226,7 +229,7 @@ impl<P: LockPolicy> Core<P> {
     }
 
     pub(crate) fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || (!self.ranked.waiting().is_none() && !mutant("ranked_is_slept_over"))
     }
 
     /// Whether nobody is left to run what is queued.
@@ -274,6 +277,11 @@ impl<P: LockPolicy> Core<P> {
         self.queue.inject(task);
         let by_worker =
             current::frames(|mut frames| frames.any(|frame| frame.pool == self.id && frame.worker.is_some()));
+        self.settle(self.idle.notify(by_worker));
+    }
+
+    /// To be called after a task has been made visible; `by_worker`: by a thread of the pool.
+    pub(super) fn notify_of_one(self: &Arc<Self>, by_worker: bool) {
         self.settle(self.idle.notify(by_worker));
     }
 
@@ -446,13 +454,17 @@ impl<P: LockPolicy> Core<P> {
     /// Ends all queued tasks unrun; how many.
     pub(super) fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
         let (mut ended, mut cancelled) = (0, 0);
+        let mut discard = |task: Task| match task.discard(why()) {
+            Discarded::Now => ended += 1,
+            Discarded::Cancelled => cancelled += 1,
+            Discarded::Claimed | Discarded::GivenBack => {}
+        };
+        while let Some(task) = self.ranked.take(Which::Oldest) {
+            discard(task);
+        }
         loop {
             match self.queue.take() {
-                Find::Task(task, _) => match task.discard(why()) {
-                    Discarded::Now => ended += 1,
-                    Discarded::Cancelled => cancelled += 1,
-                    Discarded::Claimed | Discarded::GivenBack => {}
-                },
+                Find::Task(task, _) => discard(task),
                 Find::Retry => hint::spin_loop(),
                 Find::Empty if self.queue.is_empty() => break,
                 Find::Empty => hint::spin_loop(),
@@ -629,8 +641,9 @@ impl<P: LockPolicy> Core<P> {
         metrics.largest_threads = self.size.largest();
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());
-        metrics.queue_depth =
-            (self.queue.len() as u64).saturating_sub(stale) + self.waiting_for_values() + self.timer.len() as u64;
+        metrics.queue_depth = (self.queue.len() as u64 + self.ranked.len()).saturating_sub(stale)
+            + self.waiting_for_values()
+            + self.timer.len() as u64;
         metrics.queue_depth += self.mail.len() as u64;
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
         metrics

@@ -26,6 +26,7 @@ mod patience;
 mod pause;
 pub(crate) mod permits;
 mod quiescence;
+mod ranked;
 pub(crate) mod request;
 pub(crate) mod scope;
 mod size;

@@ -8,6 +8,7 @@ use super::Core;
 use super::current::{self, Frame, Kind};
 use super::lane::{self, Lane};
 use super::patience::{self, Patience};
+use super::ranked::Turns;
 use super::scope::ScopeId;
 use super::timeline::Activity;
 use super::wait::Wait;
@@ -45,6 +46,7 @@ pub(super) struct Worker<P: LockPolicy> {
     /// The same task, while it has let go.
     blocked: Cell<Option<&'static str>>,
     patience: Patience,
+    turns: Turns,
     /// Whether it ends because it has been idle for so long.
     leaves: Cell<bool>,
     /// The worker's value, unless a context has it.
@@ -111,6 +113,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         blocked: Cell::new(None),
         blocked_since: Cell::new(None),
         patience: Patience::new(),
+        turns: Turns::default(),
         leaves: Cell::new(false),
         own: Cell::new(None),
         core,
@@ -174,11 +177,10 @@ impl<P: LockPolicy> Worker<P> {
             if core.mail.is_there() && self.run_mail(frame) {
                 continue;
             }
-            if P::Gate::EXCLUSIVE && !self.holds.get() && !core.queue.is_empty() {
+            if P::Gate::EXCLUSIVE && !self.holds.get() && core.has_queued() {
                 self.enter_gate(Entrant::Ordinary);
             }
-            let found =
-                if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { core.queue.find(&self.local) };
+            let found = if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { self.find() };
             match found {
                 Find::Task(task, source) => {
                     if source == Source::Stolen {
@@ -187,7 +189,7 @@ impl<P: LockPolicy> Worker<P> {
                         self.note(Activity::Steal, "", self.clock());
                     }
                     // A searcher that finds work wakes the next, if there is more.
-                    if self.searching.take() && core.idle.stop_searching() && !core.queue.is_empty() {
+                    if self.searching.take() && core.idle.stop_searching() && core.has_queued() {
                         self.core.notify();
                     }
                     self.run_task(frame, task);
@@ -219,8 +221,16 @@ impl<P: LockPolicy> Worker<P> {
         }
     }
 
+    #[inline]
+    fn find(&self) -> Find {
+        if self.core.ranked.waiting().is_none() {
+            return self.core.queue.find(&self.local);
+        }
+        self.core.find_among_ranked(&self.local, &self.turns)
+    }
+
     fn has_nothing(&self) -> bool {
-        self.core.queue.is_empty() && !self.core.mail.has(self.index)
+        !self.core.has_queued() && !self.core.mail.has(self.index)
     }
 
     /// Runs a task that is for this worker alone; false if there is none.
@@ -270,7 +280,7 @@ impl<P: LockPolicy> Worker<P> {
     }
 
     fn search_no_more(&self) {
-        if self.searching.take() && self.core.idle.stop_searching() && !self.core.queue.is_empty() {
+        if self.searching.take() && self.core.idle.stop_searching() && self.core.has_queued() {
             self.core.notify();
         }
     }
@@ -306,7 +316,9 @@ impl<P: LockPolicy> Worker<P> {
     /// Runs a task next, or soon, that the one which has just ended let in.
     pub(super) fn keep(&self, task: Task) {
         let core = &self.core;
-        let others_wait = (P::Gate::EXCLUSIVE && core.gate().is_wanted()) || core.idle.is_surplus();
+        let others_wait = (P::Gate::EXCLUSIVE && core.gate().is_wanted())
+            || core.idle.is_surplus()
+            || core.ranked.waiting().high() > 0;
         let kept = self.kept.take();
         if kept.is_none() && self.depth.get() == 0 && !others_wait && self.batch.get() > 0 {
             self.batch.set(self.batch.get() - 1);
@@ -441,6 +453,7 @@ impl<P: LockPolicy> Worker<P> {
         let hands = self.core.waits.hands.lock();
         let found = queue.extract(&mut wanted);
         drop(hands);
+        let found = found.or_else(|| self.core.ranked.take_if(wanted));
         // Somebody may have gone to sleep while the tasks were out. Who waits hears of it if this worker has found nothing: there is nothing new.
         if !queue.is_empty() {
             self.core.notify_others();
@@ -487,12 +500,12 @@ impl<P: LockPolicy> Worker<P> {
         // A moment's pause lets more than one task come, where they come one by one.
         patience::pause();
         // In a model one look does for all.
-        if !MODEL && !core.queue.is_empty() {
+        if !MODEL && core.has_queued() {
             return true;
         }
         if !self.searching.get() {
             if !core.idle.start_searching() {
-                return !core.queue.is_empty();
+                return core.has_queued();
             }
             self.searching.set(true);
         }
@@ -500,14 +513,14 @@ impl<P: LockPolicy> Worker<P> {
         if !MODEL {
             self.look_on();
         }
-        !core.queue.is_empty()
+        core.has_queued()
     }
 
     fn look_on(&self) {
         let core = &*self.core;
         let stop = || {
             self.wants();
-            !core.queue.is_empty() || core.is_draining()
+            core.has_queued() || core.is_draining()
         };
         let word = core.idle.load();
         if word.active() > word.searching() {
@@ -528,7 +541,7 @@ impl<P: LockPolicy> Worker<P> {
         }
         let word = core.idle.sleep(self.index, self.searching.take());
         self.wants();
-        if !core.queue.is_empty() && !mutant("idle_sleep_no_recheck") {
+        if core.has_queued() && !mutant("idle_sleep_no_recheck") {
             // Perhaps wakes this very worker.
             self.core.notify();
         }
@@ -591,7 +604,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         }
         self.core.idle.block();
         self.wants();
-        if !self.core.queue.is_empty() {
+        if self.core.has_queued() {
             self.core.notify();
         }
         self.core.let_over_if_stuck();

@@ -57,7 +57,7 @@ impl<'cx, P: LockPolicy> Context<'cx, P> {
     ///
     /// # Panics
     /// If this is no worker of that pool: a run queue has handed a task to another pool.
-    fn within<R>(pool: u32, f: impl FnOnce(&mut Context<P>) -> R) -> R {
+    pub(super) fn within<R>(pool: u32, f: impl FnOnce(&mut Context<P>) -> R) -> R {
         current::frames(|mut frames| {
             let served = frames.find_map(|frame| Some((frame, Core::served_by(frame, pool)?)));
             let (frame, core) =

@@ -35,7 +35,7 @@ where
             return future::drive(core, future, |task| core.push(task)).ok_or(Refused::Shutdown);
         }
         Admission::NoPlace(instead) => {
-            return future::drive(core, future, |task| core.see_to(task, instead)).ok_or(Refused::Shutdown);
+            return future::drive(core, future, |task| core.see_to(task, 0, instead)).ok_or(Refused::Shutdown);
         }
         Admission::Full => Refused::Full,
         Admission::Shutdown => Refused::Shutdown,

@@ -48,7 +48,17 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    match try_submit(core, f) {
+    accepted(core, try_submit(core, f))
+}
+
+/// The handle of a task, also of one that was not taken.
+#[inline]
+fn accepted<P, T, F>(core: &Arc<Core<P>>, tried: Result<TaskHandle<T>, Rejected<F>>) -> TaskHandle<T>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+{
+    match tried {
         Ok(handle) => handle,
         Err(Rejected { closure, why }) => {
             task::drop_quietly(closure);
@@ -56,6 +66,51 @@ where
             TaskHandle::new(task::refused(core.id, error))
         }
     }
+}
+
+/// As `submit`, with a priority.
+pub(super) fn submit_ranked<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> TaskHandle<T>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    accepted(core, try_submit_ranked(core, priority, f))
+}
+
+/// As `try_submit`, with a priority.
+pub(super) fn try_submit_ranked<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    if core.is_draining() {
+        return Err(Rejected { closure: f, why: Refused::by(core) });
+    }
+    if core.is_bounded() {
+        return try_submit_bounded(core, priority, f);
+    }
+    let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
+    core.push_ranked(task, priority);
+    Ok(TaskHandle::new(join))
+}
+
+/// As `spawn`, with a priority.
+pub(super) fn spawn_ranked<P, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<(), Refused>
+where
+    P: LockPolicy,
+    F: FnOnce() + Send + 'static,
+{
+    if core.is_draining() {
+        task::drop_quietly(f);
+        return Err(Refused::by(core));
+    }
+    if core.is_bounded() {
+        return spawn_bounded(core, priority, f);
+    }
+    core.push_ranked(task::detached(traced::<P, _, _>(f)), priority);
+    Ok(())
 }
 
 fn try_submit<P, T, F>(core: &Arc<Core<P>>, f: F) -> Result<TaskHandle<T>, Rejected<F>>
@@ -68,7 +123,7 @@ where
         return Err(Rejected { closure: f, why: Refused::by(core) });
     }
     if core.is_bounded() {
-        return try_submit_bounded(core, f);
+        return try_submit_bounded(core, 0, f);
     }
     let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
     core.push(task);
@@ -76,7 +131,7 @@ where
 }
 
 #[inline(never)]
-fn try_submit_bounded<P, T, F>(core: &Arc<Core<P>>, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+fn try_submit_bounded<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
 where
     P: LockPolicy,
     T: Send + 'static,
@@ -85,12 +140,12 @@ where
     match core.admit() {
         Admission::Place(place) => {
             let (task, join) = task::joinable(core.id, held_until_called(place, traced::<P, _, _>(f)));
-            core.push(task);
+            core.push_ranked(task, priority);
             Ok(TaskHandle::new(join))
         }
         Admission::NoPlace(instead) => {
             let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
-            core.see_to(task, instead);
+            core.see_to(task, priority, instead);
             Ok(TaskHandle::new(join))
         }
         Admission::Full => Err(Rejected { closure: f, why: Refused::Full }),
@@ -104,21 +159,25 @@ pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send 
         return Err(Refused::by(core));
     }
     if core.is_bounded() {
-        return spawn_bounded(core, f);
+        return spawn_bounded(core, 0, f);
     }
     core.push(task::detached(traced::<P, _, _>(f)));
     Ok(())
 }
 
 #[inline(never)]
-fn spawn_bounded<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+fn spawn_bounded<P: LockPolicy>(
+    core: &Arc<Core<P>>,
+    priority: i8,
+    f: impl FnOnce() + Send + 'static,
+) -> Result<(), Refused> {
     let why = match core.admit() {
         Admission::Place(place) => {
-            core.push(task::detached(held_until_called(place, traced::<P, _, _>(f))));
+            core.push_ranked(task::detached(held_until_called(place, traced::<P, _, _>(f))), priority);
             return Ok(());
         }
         Admission::NoPlace(instead) => {
-            core.see_to(task::detached(traced::<P, _, _>(f)), instead);
+            core.see_to(task::detached(traced::<P, _, _>(f)), priority, instead);
             return Ok(());
         }
         Admission::Full => Refused::Full,

@@ -16,6 +16,7 @@ pub(crate) mod locals;
 pub(crate) mod pause;
 pub(crate) mod promises;
 pub(crate) mod quiescence;
+pub(crate) mod ranked;
 pub(crate) mod scope;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

@@ -30,6 +30,7 @@ mod limits;
 mod mail;
 mod pool;
 mod quiescence;
+mod ranked;
 mod sleepers;
 mod stuck;
 mod timer;
