@@ -34,6 +34,7 @@
 //! | a result made elsewhere; one that many read | [`promise`](fn@promise); [`TaskHandle::shared`] |
 //! | a bounded queue, and what to do when it is full | [`Builder::queue_capacity`], [`Builder::when_full`] |
 //! | priorities | [`ThreadPool::task`], [`TaskBuilder::priority`] |
+//! | a time until which a task has to start | [`TaskBuilder::start_within`] |
 //! | timers | [`ThreadPool::schedule`], [`ThreadPool::schedule_at_fixed_rate`] |
 //! | initializers, hooks, thread names, sizes | [`Builder`], [`ThreadPool::resize`] |
 //! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |

@@ -118,6 +118,14 @@ stamp! {
         a_shutdown_runs_them,
         they_have_places_in_a_bounded_queue,
         a_paused_pool_begins_none;
+    deadlines:
+        a_task_that_has_not_started_in_time_ends,
+        a_task_that_starts_in_time_is_left_alone,
+        each_has_one_end,
+        a_worker_runs_what_it_waits_for_in_time,
+        without_a_handle_it_ends_as_well,
+        a_shutdown_does_not_wait_for_the_time,
+        an_expired_task_gives_its_place_back;
     promises:
         a_worker_waits_for_what_another_task_promised,
         a_worker_waits_for_what_a_thread_promised,

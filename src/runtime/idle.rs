@@ -419,6 +419,13 @@ impl Idle {
         self.word.fetch_update(AcqRel, Relaxed, next).is_ok()
     }
 
+    /// There is a timer from now on; false if it is too late for that.
+    #[must_use]
+    pub(super) fn note_timer(&self) -> bool {
+        let next = |word| (!Word(word).draining()).then_some(word | TIMER);
+        self.word.fetch_update(AcqRel, Relaxed, next).is_ok()
+    }
+
     /// The timer has queued its last task, and a worker has taken it.
     pub(super) fn let_close(&self) -> Exit {
         self.leave(HELD_OPEN)

@@ -9,6 +9,7 @@ mod capacity;
 mod continuation;
 mod core;
 pub(crate) mod current;
+pub(crate) mod deadlines;
 mod delays;
 pub(crate) mod future;
 mod holders;
@@ -40,7 +41,7 @@ mod worker;
 
 pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
-pub(crate) use admission::{Admission, leave_worker};
+pub(crate) use admission::{Admission, Instead, leave_worker};
 pub(crate) use capacity::Permit;
 pub(crate) use continuation::Continuation;
 pub(crate) use idle::MAX_THREADS;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::current::{Frame, Kind};
+use super::deadlines::Deadlines;
 use crate::policy::LockPolicy;
 use crate::sync::{Arc, Condvar, Instant, MODEL, Mutex, MutexGuard, mutant, thread};
 use crate::task::{self, Discarded, JoinRef, Needs, Repeats, Task, TaskError};
@@ -18,7 +19,7 @@ use crate::task::{self, Discarded, JoinRef, Needs, Repeats, Task, TaskError};
 const FAR: Duration = Duration::from_secs(1 << 30);
 
 /// In a model, where time stands still, everything is due at once or never.
-fn later(than: Instant, by: Duration) -> Instant {
+pub(super) fn later(than: Instant, by: Duration) -> Instant {
     if MODEL && by < FAR { than } else { than.checked_add(by).unwrap_or_else(|| than + FAR) }
 }
 
@@ -31,6 +32,8 @@ pub(super) struct Timer {
 
 struct Agenda {
     entries: BinaryHeap<Entry>,
+    /// Of tasks that are queued; they do not hold the pool open.
+    deadlines: Deadlines,
     /// How many have been made, so that what is due at the same time keeps its order.
     made: u64,
     /// Closures dropped since cancelled tasks were last taken out: no fewer than there are such entries.
@@ -95,6 +98,13 @@ impl Agenda {
         self.entries.peek().map(|entry| entry.order.0.0)
     }
 
+    /// When the thread has something to do next, and whether that is a deadline.
+    fn next(&self) -> Option<(Instant, bool)> {
+        let deadline = self.deadlines.next_due().map(|due| (due, true));
+        let task = self.next_due().map(|due| (due, false));
+        [deadline, task].into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
     /// Takes out those that are to go.
     fn take(&mut self, goes: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let (gone, kept) = std::mem::take(&mut self.entries).into_iter().partition(goes);
@@ -111,6 +121,7 @@ impl Timer {
     pub(super) fn new() -> Self {
         let agenda = Agenda {
             entries: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             made: 0,
             dropped: 0,
             holds_open: false,
@@ -213,23 +224,65 @@ impl<P: LockPolicy> Core<P> {
                 if agenda.phase == Phase::Stopped {
                     return;
                 }
-                match agenda.next_due() {
-                    Some(due) if due <= Instant::now() => self.fire(agenda),
-                    Some(due) => {
-                        self.timer.changed.wait_until(&mut agenda, due);
+                // Not before a worker has taken what was queued last: the last one to end would cancel it.
+                if agenda.is_over() && agenda.holds_open && self.queue_is_taken() {
+                    agenda.holds_open = false;
+                    // Under the lock, as a series may be about to hold it open again.
+                    let exit = self.idle.let_close();
+                    drop(agenda);
+                    self.after_exit(exit);
+                    continue;
+                }
+                match agenda.next() {
+                    Some((due, is_deadline)) if due <= Instant::now() => {
+                        if is_deadline {
+                            let deadline = agenda.deadlines.take_next();
+                            drop(agenda);
+                            deadline.inspect(|deadline| self.expire(deadline));
+                        } else {
+                            self.fire(agenda);
+                        }
                     }
-                    // Not before a worker has taken what was queued last: the last one to end would cancel it.
-                    None if agenda.is_over() && agenda.holds_open && self.queue_is_taken() => {
-                        agenda.holds_open = false;
-                        // Under the lock, as a series may be about to hold it open again.
-                        let exit = self.idle.let_close();
-                        drop(agenda);
-                        self.after_exit(exit);
+                    Some((due, _)) => {
+                        self.timer.changed.wait_until(&mut agenda, due);
                     }
                     None => self.timer.changed.wait(&mut agenda),
                 }
             }
         });
+    }
+
+    /// Adds a deadline, and starts the thread if need be.
+    ///
+    /// # Errors
+    /// If the pool takes no more, or the thread can't be started.
+    pub(super) fn with_timer(self: &Arc<Self>, add: impl FnOnce(&mut Deadlines) -> bool) -> Result<(), TaskError> {
+        let mut agenda = self.timer.agenda.lock();
+        if agenda.phase > Phase::Open || !self.idle.note_timer() {
+            drop(agenda);
+            return Err(self.refused());
+        }
+        if let Err(error) = self.start_timer(&mut agenda) {
+            drop(agenda);
+            self.start_failures.add_shared(1);
+            return Err(TaskError::NoWorker(error.kind()));
+        }
+        let is_next = add(&mut agenda.deadlines);
+        drop(agenda);
+        if is_next {
+            self.timer.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// A task has started or ended for which there may be an entry.
+    pub(super) fn a_deadline_is_over(&self) {
+        self.timer.agenda.lock().deadlines.note_over();
+    }
+
+    #[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.timer.agenda.lock().deadlines.len()
     }
 
     fn queue_is_taken(&self) -> bool {

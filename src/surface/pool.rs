@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{BuildError, Builder, Refused, Rejected, ResizeError, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
+use crate::runtime::deadlines::starting_within;
 use crate::runtime::trace::traced;
-use crate::runtime::{Admission, Core, Metrics, Permit, Timeline};
+use crate::runtime::{Admission, Core, Instead, Metrics, Permit, Timeline};
 use crate::sync::{Arc, Instant};
 use crate::task;
 
@@ -53,7 +54,7 @@ where
 
 /// The handle of a task, also of one that was not taken.
 #[inline]
-fn accepted<P, T, F>(core: &Arc<Core<P>>, tried: Result<TaskHandle<T>, Rejected<F>>) -> TaskHandle<T>
+pub(super) fn accepted<P, T, F>(core: &Arc<Core<P>>, tried: Result<TaskHandle<T>, Rejected<F>>) -> TaskHandle<T>
 where
     P: LockPolicy,
     T: Send + 'static,
@@ -66,16 +67,6 @@ where
             TaskHandle::new(task::refused(core.id, error))
         }
     }
-}
-
-/// As `submit`, with a priority.
-pub(super) fn submit_ranked<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> TaskHandle<T>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    accepted(core, try_submit_ranked(core, priority, f))
 }
 
 /// As `try_submit`, with a priority.
@@ -93,6 +84,37 @@ where
     }
     let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
     core.push_ranked(task, priority);
+    Ok(TaskHandle::new(join))
+}
+
+/// As `try_submit`, with a priority, for a task that has to start within that time.
+pub(super) fn try_submit_starting_within<P, T, F>(
+    core: &Arc<Core<P>>,
+    priority: i8,
+    within: Duration,
+    f: F,
+) -> Result<TaskHandle<T>, Rejected<F>>
+where
+    P: LockPolicy,
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    if core.is_draining() {
+        return Err(Rejected { closure: f, why: Refused::by(core) });
+    }
+    let admission = if core.is_bounded() { core.admit() } else { Admission::NoPlace(Instead::QueueOver) };
+    let join = match admission {
+        Admission::Place(place) => {
+            let f = held_until_called(place, traced::<P, _, _>(f));
+            starting_within(core, within, f, |task| core.push_ranked(task, priority))
+        }
+        Admission::NoPlace(instead) => {
+            let f = traced::<P, _, _>(f);
+            starting_within(core, within, f, |task| core.see_to(task, priority, instead))
+        }
+        Admission::Full => return Err(Rejected { closure: f, why: Refused::Full }),
+        Admission::Shutdown => return Err(Rejected { closure: f, why: Refused::by(core) }),
+    };
     Ok(TaskHandle::new(join))
 }
 

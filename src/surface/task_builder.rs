@@ -1,12 +1,14 @@
 //! A task with settings of its own.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::pool::{spawn_ranked, submit_ranked, try_submit_ranked};
+use super::pool::{accepted, spawn_ranked, try_submit_ranked, try_submit_starting_within};
 use super::{Context, Refused, Rejected, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Core;
 use crate::sync::Arc;
+use crate::task;
 
 /// Settings of one task or of several; made by [`ThreadPool::task`].
 ///
@@ -30,12 +32,13 @@ use crate::sync::Arc;
 pub struct TaskBuilder<'pool, P: LockPolicy> {
     core: &'pool Arc<Core<P>>,
     priority: i8,
+    start_within: Option<Duration>,
 }
 
 impl<P: LockPolicy> ThreadPool<P> {
-    /// Settings for a task: its priority.
+    /// Settings for a task: its priority, and when it has to start.
     pub fn task(&self) -> TaskBuilder<'_, P> {
-        TaskBuilder { core: self.core(), priority: 0 }
+        TaskBuilder { core: self.core(), priority: 0, start_within: None }
     }
 }
 
@@ -52,9 +55,37 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
         self
     }
 
+    /// The task is only good if it starts that soon after its submission: if it has not, its handle ends with [`TaskError::Expired`](crate::TaskError::Expired),
+    /// and the closure is dropped, unrun. For answers that nobody waits for any more, which would only keep those back that somebody does. Default: however late.
+    ///
+    /// It may end a little later than that: when the thread named `<prefix>_timer` comes by, which the pool starts for the first such task, as for those that are
+    /// [scheduled](ThreadPool::schedule). That thread drops the closure, and runs the handle's callbacks, so these should be short. A task that has started is left alone. An expired
+    /// one counts as cancelled, in its [state](TaskHandle::state) and in the metrics.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lockgrain::{TaskError, ThreadPool};
+    ///
+    /// let pool = ThreadPool::builder().max_workers(1).build()?;
+    /// let (open, gate) = std::sync::mpsc::channel::<()>();
+    /// let first = pool.submit(move || gate.recv().is_err());
+    /// let answer = pool.task().start_within(Duration::from_millis(5)).submit(|| "an answer");
+    /// assert!(matches!(answer.result(), Err(TaskError::Expired)));
+    /// drop(open);
+    /// assert!(first.result()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "deadline")]
+    #[doc(alias = "start_deadline")]
+    pub fn start_within(mut self, time: Duration) -> Self {
+        self.start_within = Some(time);
+        self
+    }
+
     /// As [`ThreadPool::submit`].
     pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
-        submit_ranked(self.core, self.priority, f)
+        accepted(self.core, self.try_submit(f))
     }
 
     /// As [`ThreadPool::try_submit`].
@@ -66,7 +97,10 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        try_submit_ranked(self.core, self.priority, f)
+        match self.start_within {
+            None => try_submit_ranked(self.core, self.priority, f),
+            Some(within) => try_submit_starting_within(self.core, self.priority, within, f),
+        }
     }
 
     /// As [`ThreadPool::submit_with`].
@@ -84,12 +118,24 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
     /// # Errors
     /// As there.
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        spawn_ranked(self.core, self.priority, f)
+        match self.start_within {
+            None => spawn_ranked(self.core, self.priority, f),
+            Some(within) => {
+                let tried = try_submit_starting_within(self.core, self.priority, within, f);
+                tried.map(drop).map_err(|Rejected { closure, why }| {
+                    task::drop_quietly(closure);
+                    why
+                })
+            }
+        }
     }
 }
 
 impl<P: LockPolicy> fmt::Debug for TaskBuilder<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskBuilder").field("priority", &self.priority).finish_non_exhaustive()
+        f.debug_struct("TaskBuilder")
+            .field("priority", &self.priority)
+            .field("start_within", &self.start_within)
+            .finish_non_exhaustive()
     }
 }

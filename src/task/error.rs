@@ -47,6 +47,8 @@ pub enum TaskError {
     /// Cancelled before it started: through its handle, by a shutdown, or because a run queue dropped it. A series or a future:
     /// ended by its handle or by a shutdown.
     Cancelled,
+    /// It had not started in time: see [`TaskBuilder::start_within`](crate::TaskBuilder::start_within). It was not run.
+    Expired,
     /// The closure panicked.
     Panicked(Panic),
     /// The pool was already shutting down when the task was submitted.
@@ -100,6 +102,7 @@ impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("Cancelled"),
+            Self::Expired => f.write_str("Expired"),
             Self::Panicked(panic) => f.debug_tuple("Panicked").field(&panic.message()).finish(),
             Self::Refused => f.write_str("Refused"),
             Self::QueueFull => f.write_str("QueueFull"),
@@ -121,6 +124,7 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("the task was cancelled before it started"),
+            Self::Expired => f.write_str("the task did not start in time: raise `start_within`, or `max_workers`"),
             Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
             Self::Refused => f.write_str("the pool is shut down: submit before `shutdown`, or keep the pool alive"),
             Self::QueueFull => f.write_str(

@@ -9,7 +9,7 @@ use super::error::{PanicPayload, TaskError};
 use super::header::{Discarded, Header, JoinVTable, Ran, Task, VTable};
 use super::join_ref::JoinRef;
 use super::memory;
-use super::needs::Needs;
+use super::needs::{Needs, TaskRef};
 use super::state::{Published, State};
 use super::tally::Tally;
 use super::waiters::Waiters;
@@ -74,6 +74,32 @@ pub(super) unsafe fn cancel(header: NonNull<Header>, why: TaskError) -> bool {
         unsafe { cancel(header, why) };
     }
     claimed
+}
+
+/// Claims a task to end it as expired; true if it was queued. Then it is alive until [`expire_claimed`].
+///
+/// # Safety
+/// The task has a handle, and is alive for the call.
+pub(super) unsafe fn claim_to_expire(task: TaskRef) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { state_of(task.header()).as_ref() }.claim_to_expire()
+}
+
+/// Ends it, and frees it if it has lost the other references.
+///
+/// # Safety
+/// The caller has claimed it to expire, and does not use it again.
+pub(super) unsafe fn expire_claimed(task: TaskRef, why: TaskError) {
+    let header = task.header();
+    // SAFETY: the claim keeps it alive.
+    let vtable = unsafe { join_vtable(header) };
+    // SAFETY: the entry belongs to this task; claimed, and alive for the call.
+    unsafe { (vtable.cancel_claimed)(header, why) };
+    // SAFETY: as above.
+    if unsafe { state_of(header).as_ref() }.release_expirer() {
+        // SAFETY: that was the last reference.
+        unsafe { (vtable.free)(header) };
+    }
 }
 
 /// Drops `value`; a panic of its `Drop` is swallowed (the panic hook has reported it).
@@ -206,13 +232,13 @@ where
     }
 
     /// # Safety
-    /// As for `run_claimed`, claimed to cancel.
+    /// As for `run_claimed`, claimed to cancel or to expire, in which case the claim keeps it alive.
     unsafe fn cancel_claimed(header: NonNull<Header>, why: TaskError) {
         // SAFETY: the caller's promise.
         let this = unsafe { Self::this(header) };
         // SAFETY: claimed by the caller.
         unsafe { this.abandon(why) };
-        // SAFETY: the handle's reference outlives the call.
+        // SAFETY: the handle's reference outlives the call, or the claim does.
         let _no_panic = unsafe { Self::publish(header, false) };
         // SAFETY: as in `run_claimed`.
         unsafe { this.needs.epilogue().tell() };

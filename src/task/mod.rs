@@ -3,6 +3,7 @@
 //! [`Task`] is the executor's owned half, a thin pointer; [`Joined`] is what a handle points at. The two share a state
 //! word ([`state`]) whose transitions decide who runs, cancels, completes and frees. Imports `sync` only.
 
+mod deadline;
 mod detached;
 mod error;
 mod group;
@@ -25,6 +26,7 @@ mod tally;
 mod target;
 mod waiters;
 
+pub(crate) use deadline::Deadline;
 pub(crate) use detached::{detached, detached_in, detached_needing};
 pub(crate) use error::end_as_poisoned;
 pub use error::{Panic, PanicPayload, TaskError, WaitError};

@@ -7,8 +7,8 @@ use crate::promise;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::task::{
-    Countdown, Elsewhere, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in, joinable,
-    promised,
+    Countdown, Deadline, Elsewhere, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in,
+    joinable, promised,
 };
 
 fn run(task: Task) {
@@ -73,6 +73,76 @@ fn a_task_is_run_or_cancelled_and_not_both() {
         }
         worker.join().unwrap();
         assert_eq!(runs.load(Relaxed), u32::from(!cancelled));
+    });
+}
+
+/// The closure's part of a deadline.
+struct Unstarted(Arc<Deadline>);
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// A task that has to start in time.
+fn in_time(runs: &Arc<AtomicU32>) -> (Task, JoinRef<()>, Arc<Deadline>) {
+    let (deadline, runs) = (Arc::new(Deadline::default()), runs.clone());
+    let unstarted = Unstarted(deadline.clone());
+    let (task, join) = joinable(1, move || {
+        drop(unstarted);
+        runs.fetch_add(1, Relaxed);
+    });
+    deadline.set(&task);
+    (task, join, deadline)
+}
+
+#[test]
+fn a_task_is_run_or_expires_and_not_both() {
+    check(Some(3), || {
+        let runs = Arc::new(AtomicU32::new(0));
+        let (task, join, deadline) = in_time(&runs);
+        let worker = thread::spawn(move || run(task));
+        deadline.expire();
+        wait(&join);
+        match join.take() {
+            Ok(()) => assert_eq!(runs.load(Relaxed), 1),
+            Err(TaskError::Expired) => assert_eq!(runs.load(Relaxed), 0),
+            Err(other) => panic!("{other}"),
+        }
+        worker.join().unwrap();
+        assert_eq!(Arc::strong_count(&runs), 1, "the closure is gone");
+    });
+}
+
+#[test]
+fn a_task_is_cancelled_or_expires_and_not_both() {
+    check(Some(3), || {
+        let runs = Arc::new(AtomicU32::new(0));
+        let (task, join, deadline) = in_time(&runs);
+        let timer = thread::spawn(move || deadline.expire());
+        let cancelled = join.cancel();
+        run(task);
+        wait(&join);
+        let error = join.take().unwrap_err();
+        assert_eq!(error.is_cancelled(), cancelled);
+        timer.join().unwrap();
+        assert_eq!((runs.load(Relaxed), Arc::strong_count(&runs)), (0, 1));
+    });
+}
+
+/// Its memory is freed once, by the last of the three.
+#[test]
+fn a_task_expires_while_its_handle_and_its_entry_go() {
+    check(Some(3), || {
+        let runs = Arc::new(AtomicU32::new(0));
+        let (task, join, deadline) = in_time(&runs);
+        let worker = thread::spawn(move || run(task));
+        let timer = thread::spawn(move || deadline.expire());
+        drop(join);
+        worker.join().unwrap();
+        timer.join().unwrap();
+        assert_eq!(Arc::strong_count(&runs), 1, "the closure is gone");
     });
 }
 

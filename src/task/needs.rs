@@ -83,6 +83,10 @@ impl TaskRef {
         NonNull::new(task.cast_mut()).map(|task| Self(task.cast()))
     }
 
+    pub(super) fn header(self) -> NonNull<Header> {
+        self.0
+    }
+
     pub(crate) fn identity(self) -> Identity {
         self.0.as_ptr().cast_const().cast()
     }

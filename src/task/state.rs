@@ -12,7 +12,7 @@
 //! A series goes back from running to queued after each run but the last (`rearm`), a future after each poll but the last.
 //!
 //! Two references keep the allocation alive, a bit each: the executor's (the queue entry, then the worker) and the
-//! handle's. Whoever clears the last one frees. `docs/task-state.md` has the argument.
+//! handle's; and a third one, while somebody who has neither ends the task as expired. Whoever clears the last one frees. `docs/task-state.md` has the argument.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{MODEL, mutant};
@@ -52,6 +52,8 @@ const DELAYED: u32 = 1 << 9;
 const SERIES: u32 = 1 << 10;
 /// A future: polled again and again, each time when it is woken, and never by a waiter.
 const POLLED: u32 = 1 << 11;
+/// Somebody who has neither of the other references has claimed it to cancel, and has not let go of it.
+const EXPIRER: u32 = 1 << 12;
 /// The handle has moved the output out.
 const TAKEN: u32 = 1 << 7;
 
@@ -205,6 +207,19 @@ impl State {
         self.claim(CANCELLING, 0)
     }
 
+    /// As `claim_to_cancel`, by somebody without a reference, who gets one with it, until `release_expirer`.
+    #[must_use]
+    pub(super) fn claim_to_expire(&self) -> bool {
+        let reference = if mutant("task_expire_without_reference") { 0 } else { EXPIRER };
+        self.claim(CANCELLING | reference, 0)
+    }
+
+    /// Gives up the reference of `claim_to_expire`; true if it was the last.
+    #[must_use]
+    pub(super) fn release_expirer(&self) -> bool {
+        self.0.fetch_and(!EXPIRER, Ordering::AcqRel) & (EXECUTOR | HANDLE) == 0
+    }
+
     /// Of a promise: from now on its handle can't cancel it. False if that has happened, or it has been fulfilled.
     #[must_use]
     pub(crate) fn start(&self) -> bool {
@@ -303,11 +318,11 @@ impl State {
     /// Gives up the executor's reference; true if it was the last.
     #[must_use]
     pub(super) fn release_executor(&self) -> bool {
-        self.0.fetch_and(!EXECUTOR, Ordering::AcqRel) & HANDLE == 0
+        self.0.fetch_and(!EXECUTOR, Ordering::AcqRel) & (HANDLE | EXPIRER) == 0
     }
 
     /// Gives up the handle's reference; false, and nothing changes, if the task has ended and so has an output for the handle. In one step
-    /// with that look, so that whoever ends the task knows to whom the output falls. The last reference is the executor's.
+    /// with that look, so that whoever ends the task knows to whom the output falls. The last reference is the executor's, or that of who ends it as expired.
     #[must_use]
     pub(super) fn detach(&self) -> bool {
         let mut seen = self.0.load(Ordering::Acquire);
@@ -336,6 +351,6 @@ impl State {
     #[must_use]
     pub(super) fn release_handle_taken(&self) -> bool {
         // The handle's bit is 1 and the other 0, so one addition flips both.
-        self.0.fetch_add(TAKEN - HANDLE, Ordering::AcqRel) & EXECUTOR == 0
+        self.0.fetch_add(TAKEN - HANDLE, Ordering::AcqRel) & (EXECUTOR | EXPIRER) == 0
     }
 }
