@@ -1,8 +1,8 @@
 //! What the threads of one pool share.
 
-use std::fmt::Display;
-use std::io;
-use std::ptr;
+mod shutdown;
+mod threads;
+
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -11,28 +11,26 @@ use super::capacity::Capacity;
 use super::current::{self, Frame, Kind};
 use super::future::Futures;
 use super::holders::Holders;
-use super::idle::{Exit, Idle, Notify};
+use super::idle::{Idle, Notify};
 use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
 use super::mail::Mail;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
 use super::quiescence::Quiescence;
-use super::ranked::{Ranked, Which};
+use super::ranked::Ranked;
 use super::size::Size;
 use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
 use super::wait::Waits;
 use super::when_full::WhenFull;
-use super::worker::{self, Worker};
+use super::worker::Worker;
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
-use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
+use crate::policy::run_queue::{LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use crate::sync::{
-    Arc, Condvar, Counter, Instant, Mutex, Parker, hint, mutant, thread, unique_number, unobserved_panic,
-};
-use crate::task::{Discarded, PanicPayload, Tally, Task, TaskError, TaskHooks, quietly};
+use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, mutant, thread, unique_number, unobserved_panic};
+use crate::task::{PanicPayload, Tally, Task, TaskHooks, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
 
@@ -238,11 +236,6 @@ impl<P: LockPolicy> Core<P> {
         self.has_queued() && word.active() == 0 && word.sleeping() == 0
     }
 
-    #[inline]
-    pub(crate) fn is_draining(&self) -> bool {
-        self.idle.is_draining()
-    }
-
     /// Its tasks may from now on have to wait for permits.
     pub(crate) fn has_a_limit(&self) {
         // Relaxed, as in `has_limits`: the order of submissions is that of who happens before whom.
@@ -252,10 +245,6 @@ impl<P: LockPolicy> Core<P> {
     /// Whether a task may have to wait before it is queued, whatever the gate: then those that name the same values stand in line for them.
     pub(crate) fn has_limits(&self) -> bool {
         self.limits.load(Relaxed)
-    }
-
-    pub(crate) fn is_terminated(&self) -> bool {
-        *self.terminated.lock()
     }
 
     /// Queues an accepted task and sees to it that somebody finds it.
@@ -331,93 +320,6 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    /// Starts a thread that the counters know of.
-    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
-        let mut free = self.free.lock();
-        let index = free.pop().expect("as many places as threads");
-        let taken = self.threads_with(&free);
-        drop(free);
-        self.start_thread_at(index, taken)
-    }
-
-    /// How many places are taken if these are not.
-    pub(super) fn threads_with(&self, free: &[usize]) -> usize {
-        self.places.len() - free.len()
-    }
-
-    /// The same in a place that is not free any more.
-    pub(super) fn start_thread_at(self: &Arc<Self>, index: usize, taken: usize) -> io::Result<()> {
-        let builder = self.thread_builder(index);
-        let core = self.clone();
-        // Locked over the start, so that the thread's end finds its handle in place.
-        let mut place = self.places[index].thread.lock();
-        match builder.spawn(move || worker::main(core, index)) {
-            Ok(handle) => {
-                *place = Some(handle);
-                self.size.has_started(taken);
-                Ok(())
-            }
-            Err(error) => {
-                drop(place);
-                self.free.lock().push(index);
-                Err(error)
-            }
-        }
-    }
-
-    /// For a thread of that number, or whatever stands for it.
-    pub(super) fn thread_builder(&self, number: impl Display) -> thread::Builder {
-        let builder = thread::Builder::new().name(format!("{}_{number}", self.config.thread_name));
-        match self.config.stack_size {
-            Some(bytes) => builder.stack_size(bytes),
-            None => builder,
-        }
-    }
-
-    pub(super) fn start_failed(self: &Arc<Self>, error: &io::Error) {
-        self.start_failures.add_shared(1);
-        if self.idle.start_failed() {
-            let kind = error.kind();
-            self.discard_all(|| TaskError::NoWorker(kind));
-            self.stop_if_empty();
-        }
-        self.let_over_if_stuck();
-        if self.is_stuck() {
-            self.waits.rouse();
-        }
-        self.deliver();
-        self.may_be_quiescent();
-    }
-
-    /// Starts what is missing of the workers' threads; how many, and why no more.
-    pub(crate) fn prestart(self: &Arc<Self>) -> (usize, io::Result<()>) {
-        let mut started = 0;
-        while self.idle.prestart(self.workers()) {
-            if let Err(error) = self.start_thread() {
-                self.start_failures.add_shared(1);
-                let _none_left = self.idle.start_failed();
-                self.deliver();
-                self.may_be_quiescent();
-                return (started, Err(error));
-            }
-            started += 1;
-        }
-        (started, Ok(()))
-    }
-
-    pub(super) fn take_local(&self, index: usize) -> <P::Queue as RunQueue>::Local {
-        // Made when a thread first takes the place, so that a queue need not look at places that were never used.
-        self.places[index].local.lock().take().unwrap_or_else(|| self.queue.local(index))
-    }
-
-    /// A thread's last act but its exit: its place can be another's.
-    pub(super) fn vacate(&self, index: usize, local: <P::Queue as RunQueue>::Local) {
-        *self.places[index].local.lock() = Some(local);
-        let mut free = self.free.lock();
-        free.push(index);
-        free.sort_unstable_by(|a, b| b.cmp(a));
-    }
-
     pub(super) fn call_hook(&self, hook: impl FnOnce(&Hooks) -> Option<&ThreadHook>, index: usize) {
         if let Some(hook) = hook(&self.hooks) {
             quietly(|| hook(index));
@@ -451,114 +353,6 @@ impl<P: LockPolicy> Core<P> {
         });
     }
 
-    /// Ends all queued tasks unrun; how many.
-    pub(super) fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
-        let (mut ended, mut cancelled) = (0, 0);
-        let mut discard = |task: Task| match task.discard(why()) {
-            Discarded::Now => ended += 1,
-            Discarded::Cancelled => cancelled += 1,
-            Discarded::Claimed | Discarded::GivenBack => {}
-        };
-        while let Some(task) = self.ranked.take(Which::Oldest) {
-            discard(task);
-        }
-        loop {
-            match self.queue.take() {
-                Find::Task(task, _) => discard(task),
-                Find::Retry => hint::spin_loop(),
-                Find::Empty if self.queue.is_empty() => break,
-                Find::Empty => hint::spin_loop(),
-            }
-        }
-        // Those too that were cancelled through their handles: nobody else comes to them any more.
-        self.count_cancelled(ended + cancelled);
-        self.may_be_quiescent();
-        ended
-    }
-
-    pub(super) fn after_exit(self: &Arc<Self>, exit: Exit) {
-        match exit {
-            Exit::Last => self.stopped(),
-            // A task that was pushed while this thread made up its mind.
-            Exit::Others | Exit::Held if self.has_queued() => self.notify(),
-            Exit::Held => self.timer.look_again(),
-            Exit::Others => {}
-        }
-    }
-
-    /// As `stop_if_empty`, but for what was queued while a worker that leaves still counted as active: it has not looked yet, or not found anybody.
-    pub(super) fn stop_if_done(self: &Arc<Self>) {
-        if self.has_queued() {
-            self.notify();
-        }
-        self.stop_if_empty();
-    }
-
-    /// Stops a draining pool that has no thread.
-    fn stop_if_empty(self: &Arc<Self>) {
-        match self.idle.stop_if_empty() {
-            Exit::Last => self.stopped(),
-            Exit::Held => self.timer.look_again(),
-            Exit::Others => {}
-        }
-    }
-
-    fn stopped(self: &Arc<Self>) {
-        // Submitted while the pool stopped: too late to run.
-        self.discard_all(|| self.refused());
-        self.end_futures();
-        if self.idle.load().has_timer() {
-            self.timer.stop();
-        }
-        let hook = self.hooks.terminated.lock().take();
-        if let Some(hook) = hook {
-            // In a frame of the pool: code that shuts it down must not wait for this very call.
-            Frame::enter(self.id, None, Kind::Idle, ptr::null(), ptr::null(), None, |_| quietly(hook));
-        }
-        *self.terminated.lock() = true;
-        self.termination.notify_all();
-    }
-
-    /// From now on tasks are refused; the queued ones are still run, and then the workers end. How many tasks of the timer that cancels.
-    pub(crate) fn drain(self: &Arc<Self>) -> usize {
-        let mut cancelled = 0;
-        let sleepers = self.idle.drain();
-        // Afterwards, as it does not begin any more in a pool that drains.
-        self.pause.end();
-        if let Some(sleepers) = sleepers {
-            for index in sleepers {
-                self.parkers[index].unpark();
-            }
-            if mutant("drain_stops_without_a_look") {
-                self.stop_if_empty();
-            } else {
-                self.stop_if_done();
-            }
-            if self.idle.load().has_timer() {
-                cancelled = self.drain_timer();
-            }
-        }
-        // After the pool has begun to refuse tasks, also if another call did that.
-        if let Some(capacity) = &self.capacity {
-            capacity.close();
-        }
-        cancelled
-    }
-
-    /// Cancels what is queued, waits for its time or to be woken, or stands in line, but for what stands there without a handle, which ends when its turn
-    /// comes; how many tasks that ends.
-    pub(crate) fn cancel_queued(&self) -> usize {
-        // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
-        self.cancelling.store(true, Relaxed);
-        let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
-        let futures = self.cancel_futures();
-        let mail = self.end_mail(|| self.unrun());
-        // First, as to end a queued task lets in the next one.
-        let in_line = self.waiting_for_values() as usize;
-        self.cancel_in_line();
-        timed + futures + mail + in_line + self.discard_all(|| self.unrun())
-    }
-
     pub(crate) fn timeline(&self) -> Option<Timeline> {
         self.recorder.as_ref().map(Recorder::timeline)
     }
@@ -576,51 +370,9 @@ impl<P: LockPolicy> Core<P> {
         self.pause.is_on()
     }
 
-    pub(super) fn is_cancelling(&self) -> bool {
-        self.cancelling.load(Relaxed)
-    }
-
-    /// Ends a task unrun that was in no queue.
-    pub(super) fn cancel(&self, task: Task) {
-        if matches!(task.discard(self.unrun()), Discarded::Now | Discarded::Cancelled) {
-            self.count_cancelled(1);
-        }
-    }
-
-    pub(super) fn count_cancelled(&self, tasks: usize) {
-        self.cancelled.add_shared(tasks as u64);
-    }
-
     pub(super) fn waiting_for_values(&self) -> u64 {
         let let_in = self.let_in.get() + self.counters.iter().map(|worker| worker.let_in.get()).sum::<u64>();
         self.held_back.get().saturating_sub(let_in)
-    }
-
-    /// Waits for a draining pool to stop and joins its threads; false if the deadline came first, or if the caller is one
-    /// of them and would wait for itself.
-    pub(crate) fn join(&self, deadline: Option<Instant>) -> bool {
-        if current::frames(|mut frames| frames.any(|frame| frame.covers(self.id))) {
-            return self.is_terminated();
-        }
-        let mut terminated = self.terminated.lock();
-        while !*terminated {
-            match deadline {
-                None => self.termination.wait(&mut terminated),
-                Some(deadline) => {
-                    if self.termination.wait_until(&mut terminated, deadline) && !*terminated {
-                        return false;
-                    }
-                }
-            }
-        }
-        drop(terminated);
-        let timer = if self.idle.load().has_timer() { self.timer.take_thread() } else { None };
-        let workers = self.places.iter().map(|place| place.thread.lock().take());
-        for handle in workers.chain([timer]).flatten() {
-            // A thread of the pool catches every panic of user code; there is nothing to pass on.
-            let _ended = handle.join();
-        }
-        true
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
