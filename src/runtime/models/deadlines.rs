@@ -74,7 +74,7 @@ fn a_shutdown_waits_for_no_time() {
 /// The only worker is busy until the time of the other one is up.
 #[test]
 fn the_time_is_up_while_the_worker_is_busy() {
-    check(Some(2), || {
+    check(Some(1), || {
         let pool = pool::<FineGrained>(1, 0);
         let (inner, expired) = (pool.clone(), Arc::new(Parker::new()));
         let tells = expired.clone();
