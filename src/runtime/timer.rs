@@ -1,7 +1,7 @@
 //! Tasks that wait for their time: a heap of them, and the thread that queues each when it is due. `docs/timer.md` has the argument.
 //!
-//! The thread starts with the first such task and ends with the pool. It runs no task, nor may anything of the user's keep it waiting: what
-//! is cancelled is dropped by whoever cancels it.
+//! The thread starts with the first such task and ends with the pool. It runs no task. The closure of one that expires, and its callbacks, are all of the
+//! user's that can keep it waiting: what is cancelled is dropped by whoever cancels it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -36,8 +36,8 @@ pub enum WhenFull {
     /// [`Reject`](Self::Reject). And where such tasks are on top of one another on this stack, more than 64 deep, it is queued over the bound.
     #[doc(alias = "CallerRunsPolicy")]
     CallerRuns,
-    /// Cancels the task that has been queued for longest, whatever it names, and queues the new one. The queue of a pool may be several, by its
-    /// policy; then it is the oldest of one: of several submitters not always the very oldest.
+    /// Cancels the task that has been queued for longest, whatever it names, of those with the lowest [priority](crate::TaskBuilder::priority), and queues
+    /// the new one. The queue of a pool may be several, by its policy; then it is the oldest of one: of several submitters not always the very oldest.
     #[doc(alias = "DiscardOldestPolicy")]
     DiscardOldest,
     /// Drops the new task: its handle is cancelled. `spawn` and `try_submit` say nothing of it.

@@ -131,6 +131,17 @@ pub(super) fn what_is_said_agrees<P: LockPolicy>() {
         queue.push(&local, task);
     }
     holds(2);
+    require(queue.extract(&mut |_| false).is_none(), "`extract` gives a task that is not wanted");
+    holds(2);
+    let mut asked = 0;
+    let second = queue.extract(&mut |_| {
+        asked += 1;
+        asked == 2
+    });
+    require(second.is_some(), "`extract` does not look at each task until one is wanted");
+    holds(1);
+    second.into_iter().for_each(|task| queue.push(&local, task));
+    holds(2);
     gives(insist(|| queue.find(&other)), "a thief");
     // That a take of one leaves the others is seen at a shutdown.
     gives(insist(|| queue.take()), "a thread that is no worker");

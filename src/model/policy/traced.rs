@@ -56,6 +56,10 @@ impl<Q: RunQueue> RunQueue for TracedQueue<Q> {
         tell(self.0.take())
     }
 
+    fn extract(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        self.0.extract(wanted)
+    }
+
     fn is_empty(&self) -> bool {
         let empty = self.0.is_empty();
         if empty {

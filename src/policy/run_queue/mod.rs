@@ -128,3 +128,56 @@ impl Fairness {
         tick == Self::PERIOD
     }
 }
+
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::sync::{Arc, Mutex};
+    use crate::task::{Tally, detached};
+
+    /// The numbers of injected tasks as they come out, after some have been found and then the third of the rest has been extracted, which is the first.
+    fn order_with_an_extract<Q: RunQueue>(found_before: usize) -> Vec<usize> {
+        let queue = Q::new(&QueueConfig { locals: 1, order: LocalOrder::Fifo });
+        let (local, log) = (queue.local(0), Arc::new(Mutex::new(Vec::new())));
+        let inject = |number| {
+            let log = log.clone();
+            queue.inject(detached(move || log.lock().push(number)));
+        };
+        let run = |task: Task| {
+            let _ran = task.run(&Tally::default());
+        };
+        let find = || match queue.find(&local) {
+            Find::Task(task, _) => run(task),
+            found => panic!("{found:?}"),
+        };
+        (0..4).for_each(inject);
+        (0..found_before).for_each(|_| find());
+        // Those that were there when one was found are in another list than these.
+        (4..8).for_each(inject);
+        log.lock().clear();
+        let mut asked = 0;
+        let third = queue.extract(&mut |_| {
+            asked += 1;
+            asked == 3
+        });
+        third.into_iter().for_each(run);
+        while !queue.is_empty() {
+            find();
+        }
+        log.lock().clone()
+    }
+
+    fn keeps_the_order<Q: RunQueue>() {
+        assert_eq!(order_with_an_extract::<Q>(0), [2, 0, 1, 3, 4, 5, 6, 7]);
+        assert_eq!(order_with_an_extract::<Q>(1), [3, 1, 2, 4, 5, 6, 7]);
+        assert_eq!(order_with_an_extract::<Q>(3), [5, 3, 4, 6, 7]);
+    }
+
+    #[test]
+    fn what_is_not_extracted_keeps_its_order() {
+        keeps_the_order::<Shared>();
+        keeps_the_order::<Sharded>();
+        // Nobody adds a task meanwhile.
+        keeps_the_order::<Stealing>();
+    }
+}
