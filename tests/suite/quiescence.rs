@@ -84,6 +84,8 @@ pub(crate) fn who_stands_in_line_counts<P: LockPolicy>(pool: &ThreadPool<P>) {
 // Contract: 97.
 pub(crate) fn tasks_that_wait_for_it_do_not_count<P: LockPolicy>(pool: &ThreadPool<P>) {
     let runs = Arc::new(AtomicUsize::new(0));
+    // So that none of them finds that the others are not there yet.
+    pool.pause();
     let waiters: Vec<_> = (0..3)
         .map(|_| {
             let (inner, runs) = (pool.clone(), runs.clone());
@@ -94,6 +96,7 @@ pub(crate) fn tasks_that_wait_for_it_do_not_count<P: LockPolicy>(pool: &ThreadPo
             })
         })
         .collect();
+    pool.resume();
     let (reached, seen): (Vec<_>, Vec<_>) = join_all(waiters).into_iter().map(Result::unwrap).unzip();
     assert_eq!((reached, seen), (vec![true; 3], vec![120; 3]));
     assert!(pool.await_quiescence(LONG));

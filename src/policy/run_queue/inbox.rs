@@ -84,14 +84,15 @@ impl Inbox {
         }
     }
 
+    /// Never more than there are, as none goes from the one list to the other meanwhile.
     pub(super) fn len(&self) -> usize {
-        // Acquire pairs with the release in `refill`.
-        let incoming = self.incoming.len.load(Acquire);
-        incoming + self.ready.len.load(Relaxed)
+        let ready = self.ready.tasks.lock();
+        self.incoming.len.load(Relaxed) + ready.len()
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        // Acquire pairs with the release in `refill`.
+        self.incoming.len.load(Acquire) == 0 && self.ready.len.load(Relaxed) == 0
     }
 }
