@@ -305,7 +305,6 @@ mod further {
     }
     stamp! {@policy lock_free LockFree;
         results_reach_their_waiter: (two: 2, 0, 2, 1);
-        shutdown_runs_what_is_queued: (two: 2, 0, 2, 2);
         shutdown_now_cancels_what_has_not_started: (two: 2, 0, 2, 1);
         shutdown_against_submit: (two: 2, 0, 2, 2);
         the_last_handle_is_dropped_in_a_task: (two: 2, 0, 2, 1);

@@ -31,5 +31,5 @@ fn shutdown_now_against_a_ranked_task<P: LockPolicy>(pool: ThreadPool<P>) {
 stamp! {
     a_ranked_task_is_found_by_a_worker_that_slept: (one: 1, 2), (two: 2, 1);
     a_ranked_child_runs: (one: 1, 2), (two: 2, 1);
-    shutdown_now_against_a_ranked_task: (one: 1, 2);
+    shutdown_now_against_a_ranked_task: (one: 1, 1);
 }

@@ -119,7 +119,7 @@ fn a_series_runs_until_it_panics() {
 
 #[test]
 fn shutdown_ends_a_series() {
-    check(Some(2), || {
+    check(Some(1), || {
         let pool = pool::<FineGrained>(1, 0);
         let series = series(&pool, 2, || ());
         pool.shutdown();
@@ -129,7 +129,7 @@ fn shutdown_ends_a_series() {
 
 #[test]
 fn shutdown_lets_a_series_go_on_if_asked_to() {
-    check(Some(2), || {
+    check(Some(1), || {
         let builder = Builder::new().max_workers(1).max_spares(0).run_periodic_after_shutdown(true);
         let pool = builder.build().unwrap();
         let series = series(&pool, 2, || ());
