@@ -103,6 +103,8 @@ pub(super) enum Exit {
     Last,
     /// It was the last one of a draining pool that the timer holds open.
     Held,
+    /// There is no thread, but work for one.
+    Wanted,
 }
 
 /// Whether there is one thread more.
@@ -406,9 +408,29 @@ impl Idle {
         }
     }
 
-    /// Stops a draining pool that has no thread.
-    pub(super) fn stop_if_empty(&self) -> Exit {
-        self.leave(0)
+    /// Stops a draining pool that has no thread and nothing queued.
+    ///
+    /// That there is no thread is seen before the look at the queue: else the last one could leave in between, and not have looked yet. What was
+    /// queued before the pool began to drain is seen by this look, or some thread has taken it; so nothing depends on whether one came and went meanwhile.
+    pub(super) fn stop_if_empty(&self, has_queued: impl Fn() -> bool) -> Exit {
+        loop {
+            // Acquire: with the pool's draining it sees what was queued before.
+            let word = self.load();
+            if word.threads() > 0 || !word.draining() || word.stopped() {
+                return Exit::Others;
+            }
+            if word.held_open() {
+                return Exit::Held;
+            }
+            if has_queued() && !mutant("idle_stops_without_a_look") {
+                return Exit::Wanted;
+            }
+            if self.word.compare_exchange(word.0, word.0 | STOPPED, AcqRel, Relaxed).is_ok() {
+                // As in `leave`.
+                fence(SeqCst);
+                return Exit::Last;
+            }
+        }
     }
 
     /// Keeps the pool from stopping, for the timer; false if it is too late for that. `while_draining`: it still takes tasks of this kind.

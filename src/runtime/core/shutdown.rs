@@ -9,7 +9,7 @@ use crate::runtime::current::{self, Frame, Kind};
 use crate::runtime::idle::Exit;
 use crate::runtime::ranked::Which;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Arc, Instant, hint, mutant};
+use crate::sync::{Arc, Instant, hint};
 use crate::task::{Discarded, Task, TaskError, quietly};
 
 impl<P: LockPolicy> Core<P> {
@@ -36,11 +36,7 @@ impl<P: LockPolicy> Core<P> {
             for index in sleepers {
                 self.parkers[index].unpark();
             }
-            if mutant("drain_stops_without_a_look") {
-                self.stop_if_empty();
-            } else {
-                self.stop_if_done();
-            }
+            self.stop_if_empty();
             if self.idle.load().has_timer() {
                 cancelled = self.drain_timer();
             }
@@ -108,23 +104,17 @@ impl<P: LockPolicy> Core<P> {
             // A task that was pushed while this thread made up its mind.
             Exit::Others | Exit::Held if self.has_queued() => self.notify(),
             Exit::Held => self.timer.look_again(),
-            Exit::Others => {}
+            Exit::Others | Exit::Wanted => {}
         }
     }
 
-    /// As `stop_if_empty`, but for what was queued while a worker that leaves still counted as active: it has not looked yet, or not found anybody.
-    pub(in crate::runtime) fn stop_if_done(self: &Arc<Self>) {
-        if self.has_queued() {
-            self.notify();
-        }
-        self.stop_if_empty();
-    }
-
-    /// Stops a draining pool that has no thread.
-    pub(super) fn stop_if_empty(self: &Arc<Self>) {
-        match self.idle.stop_if_empty() {
+    /// Stops a draining pool that has no thread and nothing queued.
+    pub(in crate::runtime) fn stop_if_empty(self: &Arc<Self>) {
+        match self.idle.stop_if_empty(|| self.has_queued()) {
             Exit::Last => self.stopped(),
             Exit::Held => self.timer.look_again(),
+            // The last worker has left, and not looked yet.
+            Exit::Wanted => self.notify(),
             Exit::Others => {}
         }
     }

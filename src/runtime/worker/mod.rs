@@ -97,9 +97,10 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
     if leaves.get() {
         core.idle.quit();
         core.size.end_leave();
-        if !mutant("worker_quits_without_a_look") {
-            core.stop_if_done();
+        if core.has_queued() && !mutant("worker_quits_without_a_look") {
+            core.notify();
         }
+        core.stop_if_empty();
     } else {
         let exit = core.idle.exit();
         core.after_exit(exit);
