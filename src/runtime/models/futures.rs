@@ -132,7 +132,7 @@ fn shutdown_against_a_wake_up() {
 /// What is being polled at that moment must not wait on.
 #[test]
 fn shutdown_now_against_a_poll() {
-    check(Some(1), || {
+    check(Some(2), || {
         let pool = pool::<FineGrained>(1, 0);
         let (handle, signs) = future(&pool, 1);
         let (cancelled, _) = pool.shutdown_now_timeout(std::time::Duration::MAX);
