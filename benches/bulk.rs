@@ -56,8 +56,8 @@ impl Pools {
             rayon,
             chili: chili::ThreadPool::with_config(chili),
             workers,
-            small: Node::tree(10),
-            large: LazyLock::new(|| Node::tree(24)),
+            small: Node::tree(10, 1),
+            large: LazyLock::new(|| Node::tree(24, 1)),
         }
     }
 }
@@ -104,6 +104,28 @@ const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
             ("chili", |pools| use_up(pools.large.chili_sum(&mut pools.chili.scope()))),
             ("rayon", |pools| pools.rayon.install(|| use_up(pools.large.rayon_sum()))),
             ("serial", |pools| use_up(pools.large.serial_sum())),
+        ],
+    ),
+    (
+        "join, a comb of 1,000 leaves, the rest first",
+        &[
+            ("lock-free", |pools| pools.lock_free.install(|| use_up(comb_rest_first(&pools.lock_free, LEAVES)))),
+            ("fine", |pools| pools.fine.install(|| use_up(comb_rest_first(&pools.fine, LEAVES)))),
+            ("global", |pools| pools.global.install(|| use_up(comb_rest_first(&pools.global, LEAVES)))),
+            ("chili", |pools| use_up(chili_comb_rest_first(&mut pools.chili.scope(), LEAVES))),
+            ("rayon", |pools| pools.rayon.install(|| use_up(rayon_comb_rest_first(LEAVES)))),
+            ("serial", |_| use_up((0..LEAVES).map(leaf).fold(0, u64::wrapping_add))),
+        ],
+    ),
+    (
+        "join, a comb of 1,000 leaves, the leaf first",
+        &[
+            ("lock-free", |pools| pools.lock_free.install(|| use_up(comb_leaf_first(&pools.lock_free, LEAVES)))),
+            ("fine", |pools| pools.fine.install(|| use_up(comb_leaf_first(&pools.fine, LEAVES)))),
+            ("global", |pools| pools.global.install(|| use_up(comb_leaf_first(&pools.global, LEAVES)))),
+            ("chili", |pools| use_up(chili_comb_leaf_first(&mut pools.chili.scope(), LEAVES))),
+            ("rayon", |pools| pools.rayon.install(|| use_up(rayon_comb_leaf_first(LEAVES)))),
+            ("serial", |_| use_up((0..LEAVES).map(leaf).fold(0, u64::wrapping_add))),
         ],
     ),
     (
@@ -192,9 +214,19 @@ struct Node {
 }
 
 impl Node {
-    fn tree(layers: u32) -> Self {
-        let child = || Box::new(Self::tree(layers - 1));
-        Self { value: 1, children: (layers > 1).then(|| [child(), child()]) }
+    /// Which child comes first in memory is left to chance: some sum up the left one first, others the right one.
+    fn tree(layers: u32, chance: u64) -> Self {
+        let child = |side| Box::new(Self::tree(layers - 1, work(chance ^ side)));
+        let children = (layers > 1).then(|| {
+            if chance.is_multiple_of(2) {
+                let left = child(0);
+                [left, child(1)]
+            } else {
+                let right = child(1);
+                [child(0), right]
+            }
+        });
+        Self { value: 1, children }
     }
 
     fn sum<P: LockPolicy>(&self, pool: &ThreadPool<P>) -> u64 {
@@ -219,6 +251,49 @@ impl Node {
         let Some([left, right]) = &self.children else { return self.value };
         self.value + left.serial_sum() + right.serial_sum()
     }
+}
+
+const LEAVES: u64 = 1_000;
+
+/// Some 20 µs.
+fn leaf(n: u64) -> u64 {
+    (0..2_000).fold(n, |hash, _| work(hash))
+}
+
+fn comb_rest_first<P: LockPolicy>(pool: &ThreadPool<P>, n: u64) -> u64 {
+    let Some(n) = n.checked_sub(1) else { return 0 };
+    let (rest, one) = pool.join(|| comb_rest_first(pool, n), || leaf(n));
+    rest.wrapping_add(one)
+}
+
+fn comb_leaf_first<P: LockPolicy>(pool: &ThreadPool<P>, n: u64) -> u64 {
+    let Some(n) = n.checked_sub(1) else { return 0 };
+    let (one, rest) = pool.join(|| leaf(n), || comb_leaf_first(pool, n));
+    rest.wrapping_add(one)
+}
+
+fn chili_comb_rest_first(scope: &mut chili::Scope<'_>, n: u64) -> u64 {
+    let Some(n) = n.checked_sub(1) else { return 0 };
+    let (rest, one) = scope.join(|scope| chili_comb_rest_first(scope, n), |_| leaf(n));
+    rest.wrapping_add(one)
+}
+
+fn chili_comb_leaf_first(scope: &mut chili::Scope<'_>, n: u64) -> u64 {
+    let Some(n) = n.checked_sub(1) else { return 0 };
+    let (one, rest) = scope.join(|_| leaf(n), |scope| chili_comb_leaf_first(scope, n));
+    rest.wrapping_add(one)
+}
+
+fn rayon_comb_rest_first(n: u64) -> u64 {
+    let Some(n) = n.checked_sub(1) else { return 0 };
+    let (rest, one) = rayon::join(|| rayon_comb_rest_first(n), || leaf(n));
+    rest.wrapping_add(one)
+}
+
+fn rayon_comb_leaf_first(n: u64) -> u64 {
+    let Some(n) = n.checked_sub(1) else { return 0 };
+    let (one, rest) = rayon::join(|| leaf(n), || rayon_comb_leaf_first(n));
+    rest.wrapping_add(one)
 }
 
 fn often(mut f: impl FnMut() -> u64) {

@@ -2,7 +2,9 @@
 
 mod suite;
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
 
 use lockgrain::{Builder, FineGrained, GlobalLock, LocalOrder, LockFree, LockPolicy, ThreadPool, blocking};
 
@@ -34,6 +36,29 @@ under_each_policy! {
     a_scope_in_blocking_runs_its_tasks_itself,
     joins_end,
     scopes_that_wait_for_one_another_end
+}
+
+/// The innermost of three joins waits until the other worker, which has got the outermost half, has nothing to do again. Its second half waits
+/// for the one between, which nobody joins any more.
+fn halves_are_shared_on_the_way_back<P: LockPolicy>() {
+    let pool: ThreadPool<P> = Builder::new().max_workers(2).max_spares(0).prestart(true).build().unwrap();
+    let (parked, between) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
+    let has_parked = || until(|| pool.metrics().parked > parked.load(SeqCst));
+    let innermost = || pool.join(has_parked, || until(|| between.load(SeqCst)));
+    let middle = || pool.join(innermost, || between.store(true, SeqCst));
+    pool.install(|| pool.join(middle, || parked.store(pool.metrics().parked, SeqCst)));
+}
+
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
+#[test]
+fn a_worker_shares_halves_on_its_way_back() {
+    suite::within_a_minute(halves_are_shared_on_the_way_back::<FineGrained>);
+    suite::within_a_minute(halves_are_shared_on_the_way_back::<LockFree>);
 }
 
 mod cases {

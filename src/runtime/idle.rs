@@ -148,10 +148,10 @@ impl Idle {
         }
     }
 
-    /// Whether halves of joins are wanted.
+    /// How many halves of joins are wanted, a hint.
     #[inline]
-    pub(super) fn wants(&self) -> bool {
-        self.wanted.load(Relaxed) != 0
+    pub(super) fn wanted(&self) -> &AtomicUsize {
+        &self.wanted
     }
 
     /// How many are; from now on none, until somebody wants some again.

@@ -95,19 +95,19 @@ where
     RA: Send,
     RB: Send,
 {
-    lane::with(|lane| match lane {
-        Some(lane) if lane.is_open::<Core<P>>(&raw const **core) && !wants(core) => {
+    // SAFETY: it is used in this frame, below those of the closures.
+    match unsafe { lane::here() } {
+        Some(lane) if lane.is_open(core.idle.wanted()) && !(shares::<P>() && lane.is_wanted()) => {
             join_in::<P, _, _, _, _>(lane, a, b, || ())
         }
         lane => join_slowly(core, lane, a, b, elsewhere),
-    })
+    }
 }
 
-/// Whether others could take a half.
+/// Whether others could ever run a half meanwhile: behind a gate nobody can.
 #[inline]
-fn wants<P: LockPolicy>(core: &Core<P>) -> bool {
-    // Behind a gate nobody could run it.
-    !P::Gate::EXCLUSIVE && core.idle.wants()
+const fn shares<P: LockPolicy>() -> bool {
+    !P::Gate::EXCLUSIVE
 }
 
 /// Takes all with it, so that nothing of it has to be kept for a return to the usual way, which is a call cheaper for that.
@@ -127,15 +127,14 @@ where
     RA: Send,
     RB: Send,
 {
-    let Some(lane) = lane.filter(|lane| lane.is_open::<Core<P>>(&raw const **core) || open(core, lane)) else {
+    let Some(lane) = lane.filter(|lane| lane.is_open(core.idle.wanted()) || open(core, lane)) else {
         return elsewhere(a, b);
     };
-    let share = || {
-        if wants(core) {
-            share_wanted(core, lane);
+    join_in::<P, _, _, _, _>(lane, a, b, || {
+        if shares::<P>() {
+            share_wanted::<P>();
         }
-    };
-    join_in::<P, _, _, _, _>(lane, a, b, share)
+    })
 }
 
 /// Looks whether this is a place where to join.
@@ -147,10 +146,12 @@ fn open<P: LockPolicy>(core: &Arc<Core<P>>, lane: &Lane) -> bool {
         let Some((frame, worker)) = frame.and_then(|frame| Some((frame, Core::<P>::worker(frame)?))) else {
             return false;
         };
-        if !lane.open(&raw const **core, frame) {
+        // SAFETY: a worker keeps its pool.
+        let opens = || unsafe { lane.open(core.idle.wanted(), frame) };
+        if !opens() {
             worker.share_halves();
             core.notify_soon();
-            let opens = lane.open(&raw const **core, frame);
+            let opens = opens();
             debug_assert!(opens, "the lane is empty");
         }
         true
@@ -177,7 +178,11 @@ where
         // SAFETY: it is not in the lane.
         return unsafe { finish_shared::<P, _, _, _>(&half, a) };
     }
-    // SAFETY: it was in the lane until now.
+    if a.is_ok() && shares::<P>() && lane.is_wanted() {
+        // The first one may have been long, or have joined nothing; the older halves are in the lane.
+        share_wanted::<P>();
+    }
+    // SAFETY: it was in the lane until it came out above.
     let b = unsafe { half.take() };
     match a {
         Ok(a) => (a, b()),
@@ -188,12 +193,22 @@ where
     }
 }
 
-/// Has others find as many of this worker's halves as they can take.
+/// Has others find as many of this worker's halves as they can take. In code that may join.
 #[cold]
 #[inline(never)]
-fn share_wanted<P: LockPolicy>(core: &Arc<Core<P>>, lane: &Lane) {
+fn share_wanted<P: LockPolicy>() {
+    // SAFETY: it is used in this frame.
+    let Some(lane) = (unsafe { lane::here() }).filter(|lane| !lane.is_empty()) else { return };
     current::frames(|mut frames| {
-        let worker = frames.next().and_then(Core::<P>::worker).expect("the lane is open, for a worker");
+        let worker = frames.next().and_then(Core::<P>::worker).expect("a worker's code has joined");
+        let core = &worker.core;
+        // That is known again, so that the next look is a short one.
+        if !lane.is_open(core.idle.wanted()) {
+            open(core, lane);
+        }
+        if !lane.is_wanted() {
+            return;
+        }
         let wanted = core.idle.take_wanted();
         let shared = (0..wanted).map_while(|_| lane.share()).map(|task| core.queue.push(&worker.local, task)).count();
         if shared > 0 {

@@ -5,13 +5,15 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use super::current::Frame;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{local, mutant};
 use crate::task::Task;
 
 /// A thread's private halves, the newest at one end, and where its code may join.
 pub(super) struct Lane {
-    /// The pool for whose worker this thread's innermost frame runs code that may join; null if that is not known.
-    pool: Cell<*const ()>,
+    /// How many halves are wanted in the pool for whose worker this thread's innermost frame runs code that may join; null if that pool is not known.
+    wanted: Cell<*const AtomicUsize>,
     /// That frame; and that of all halves in the list.
     frame: Cell<*const Frame>,
     /// The newest half, or `root`; null before the first join.
@@ -55,43 +57,58 @@ impl Entry {
 local! { static LANE: Lane = Lane::new(); }
 
 /// This thread's; none in a destructor of the thread's locals.
-#[inline]
-pub(super) fn with<R>(f: impl FnOnce(Option<&Lane>) -> R) -> R {
+///
+/// # Safety
+/// Not to be kept beyond the frame of the caller.
+#[inline(always)]
+pub(super) unsafe fn here<'frame>() -> Option<&'frame Lane> {
     let lane = LANE.try_with(ptr::from_ref).unwrap_or(ptr::null());
     // SAFETY: the thread's locals are there as long as the frames on its stack, and have nothing to destroy.
-    f(unsafe { lane.as_ref() })
+    unsafe { lane.as_ref() }
 }
 
 /// The innermost frame, or what its code may do, is another from now on: the next join looks again.
 #[inline]
 pub(super) fn close() {
-    let _gone = LANE.try_with(|lane| lane.pool.set(ptr::null()));
+    let _gone = LANE.try_with(|lane| lane.wanted.set(ptr::null()));
 }
 
 impl Lane {
     const fn new() -> Self {
         Self {
-            pool: Cell::new(ptr::null()),
+            wanted: Cell::new(ptr::null()),
             frame: Cell::new(ptr::null()),
             newest: Cell::new(ptr::null()),
             root: Links::new(),
         }
     }
 
-    /// Whether code on this thread may join as that pool's worker, as far as is known.
+    /// Whether code on this thread may join as a worker of the pool with that word, as far as is known.
     #[inline]
-    pub(super) fn is_open<C>(&self, pool: *const C) -> bool {
-        ptr::eq(self.pool.get(), pool.cast())
+    pub(super) fn is_open(&self, wanted: &AtomicUsize) -> bool {
+        ptr::eq(self.wanted.get(), wanted)
     }
 
-    /// The innermost frame runs code that may join as the worker of that pool. False if there are halves of another frame's, to be shared before.
-    pub(super) fn open<C>(&self, pool: *const C, frame: &Frame) -> bool {
+    /// Whether others could take a half, as far as is known.
+    #[inline]
+    pub(super) fn is_wanted(&self) -> bool {
+        let wanted = self.wanted.get();
+        // SAFETY: who opens the lane keeps the pool until it leaves its frame, which closes the lane.
+        wanted.is_null() || unsafe { &*wanted }.load(Relaxed) != 0
+    }
+
+    /// The innermost frame runs code that may join as the worker of the pool with that word. False if there are halves of another frame's, to be
+    /// shared before.
+    ///
+    /// # Safety
+    /// The word is there until the frame is left.
+    pub(super) unsafe fn open(&self, wanted: &AtomicUsize, frame: &Frame) -> bool {
         if self.newest.get().is_null() {
             self.newest.set(&raw const self.root);
         }
         let opens = self.is_empty() || ptr::eq(self.frame.get(), frame);
         if opens {
-            self.pool.set(pool.cast());
+            self.wanted.set(wanted);
             self.frame.set(frame);
         }
         opens

@@ -170,8 +170,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// Runs both closures, which may borrow, and returns both results. The second one may run on another worker meanwhile.
     ///
     /// For recursion that divides and conquers: it takes no allocation and no queue, and a few nanoseconds if nobody comes for the second one. That one is offered to
-    /// other workers when one of them has nothing to do: at once if there is one, else at a later join of the first one, or when that waits or
-    /// blocks as the pool knows it. So the first one must not wait for the second one in another way; and if it runs for long without a join,
+    /// other workers when one of them has nothing to do: at once if there is one, else when the first one begins or ends a join of its own, or waits
+    /// or blocks as the pool knows it. So the first one must not wait for the second one in another way; and if it runs for long without a join,
     /// the second one may stay behind it although workers have become idle.
     ///
     /// Inside a task, where the pool can't run anything meanwhile (code that holds the global lock through a context or for a guarded value, or

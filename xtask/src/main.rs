@@ -5,6 +5,7 @@ mod contract;
 mod draw;
 mod example;
 mod fuzz;
+mod instructions;
 mod models;
 mod python;
 mod sanitize;
@@ -77,6 +78,15 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Instructions of the hot paths, as valgrind counts them, against their limits.
+    Instructions {
+        /// Only the cases that have this in their name.
+        #[arg(default_value = "")]
+        filter: String,
+        /// Also what other pools take for the same.
+        #[arg(long)]
+        peers: bool,
+    },
     /// The seeded faults, each under the model that must catch it.
     Mutants,
 }
@@ -97,6 +107,7 @@ fn main() -> ExitCode {
         Command::Sanitize(options) => vec![step::sanitize(options)],
         Command::Soak(options) => vec![step::soak(options)],
         Command::Fuzz { filter, seconds } => vec![step::fuzz(filter, seconds)],
+        Command::Instructions { filter, peers } => vec![step::instructions(filter, peers)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

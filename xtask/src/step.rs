@@ -74,6 +74,10 @@ pub(crate) fn fuzz(filter: String, seconds: u64) -> Step {
     Step { name: "fuzz", run: Box::new(move || crate::fuzz::fuzz(&filter, seconds)) }
 }
 
+pub(crate) fn instructions(filter: String, peers: bool) -> Step {
+    Step { name: "instructions", run: Box::new(move || crate::instructions::count(&filter, peers)) }
+}
+
 pub(crate) fn mutants() -> Step {
     Step { name: "mutants", run: Box::new(crate::models::mutants) }
 }
@@ -90,6 +94,7 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
+        instructions(String::new(), false),
         models(Selection::default(), Bound::Own),
         shuttle(Selection::default(), SCHEDULES),
         programs(),

@@ -75,10 +75,10 @@ impl<P: LockPolicy> Worker<P> {
         if mutant("worker_blocks_on_its_halves") {
             return;
         }
-        lane::with(|lane| {
-            while let Some(task) = lane.and_then(Lane::share) {
-                self.core.queue.push(&self.local, task);
-            }
-        });
+        // SAFETY: it is used in this frame.
+        let lane = unsafe { lane::here() };
+        while let Some(task) = lane.and_then(Lane::share) {
+            self.core.queue.push(&self.local, task);
+        }
     }
 }
