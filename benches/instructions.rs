@@ -3,8 +3,10 @@
 
 use std::hint::black_box;
 use std::num::NonZero;
+use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use lockgrain::{Builder, ChunkSize, Context, FineGrained, GlobalLock, LockFree, LockPolicy, ThreadPool};
@@ -70,6 +72,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What a pool is given at once; then it is left to finish that, so that memory is used again.
+const BATCH: u64 = 1_000;
+
+fn batches(times: u64) -> impl Iterator<Item = Range<u64>> {
+    (0..times).step_by(BATCH as usize).map(|first| first..first + BATCH)
+}
+
 /// Keeps a pool's only worker from all that is submitted meanwhile.
 fn held<R>(spawn: impl FnOnce(Box<dyn FnOnce() + Send>), meanwhile: impl FnOnce() -> R) -> R {
     let (let_go, held) = mpsc::channel::<()>();
@@ -84,43 +93,57 @@ fn held<R>(spawn: impl FnOnce(Box<dyn FnOnce() + Send>), meanwhile: impl FnOnce(
 fn lockgrain<P: LockPolicy>(case: Case, times: u64) -> bool {
     let workers = if matches!(case, Case::Steal) { 2 } else { 1 };
     let pool: ThreadPool<P> = Builder::new().max_workers(workers).prestart(true).build().expect("good settings");
+    let spawn = |n| pool.spawn(move || use_up(n)).expect("it is open");
     let hold = |task| pool.spawn(task).expect("it is open");
+    let settle = || assert!(pool.await_quiescence(Duration::from_secs(60)), "it is not done");
     match case {
-        Case::Spawn => held(hold, || (0..times).for_each(|n| pool.spawn(move || use_up(n)).expect("it is open"))),
-        Case::Submit => {
-            let handles = held(hold, || (0..times).map(|n| pool.submit(move || n)).collect::<Vec<_>>());
+        Case::Spawn => batches(times).for_each(|mut batch| {
+            held(hold, || batch.by_ref().for_each(spawn));
+            settle();
+        }),
+        Case::Submit => batches(times).for_each(|batch| {
+            let handles = held(hold, || batch.map(|n| pool.submit(move || n)).collect::<Vec<_>>());
             handles.into_iter().for_each(|handle| use_up(handle.result()));
-        }
-        Case::Nested => {
+        }),
+        Case::Nested => batches(times).for_each(|mut batch| {
             let inner = pool.clone();
-            let nest = move || (0..times).for_each(|n| inner.spawn(move || use_up(n)).expect("it is open"));
+            let nest = move || batch.by_ref().for_each(|n| inner.spawn(move || use_up(n)).expect("it is open"));
             pool.submit(nest).result().expect("no panic");
-        }
-        Case::Steal => {
+            settle();
+        }),
+        Case::Steal => batches(times).for_each(|mut batch| {
             let inner = pool.clone();
             let nest = move || {
                 let (last, done) = mpsc::channel();
-                (0..times).for_each(|n| inner.spawn(move || use_up(n)).expect("it is open"));
+                batch.by_ref().for_each(|n| inner.spawn(move || use_up(n)).expect("it is open"));
                 inner.spawn(move || last.send(()).expect("who made it waits")).expect("it is open");
                 done.recv().expect("it is run");
             };
             pool.submit(nest).result().expect("no panic");
-        }
+            settle();
+        }),
         Case::Scope => pool.install(|| {
-            pool.scope(|s| (0..times).for_each(|n| s.spawn(move || use_up(n)).expect("it is open")));
+            batches(times).for_each(|mut batch| {
+                pool.scope(|s| batch.by_ref().for_each(|n| s.spawn(move || use_up(n)).expect("it is open")));
+            });
         }),
         Case::Join => pool.install(|| use_up(fib(&pool, times))),
         Case::Map => pool.bulk().chunk_size(ChunkSize::Auto).map(0..times, |n| n + 1).for_each(use_up),
         Case::When => {
             let value = pool.guarded(0);
             let submit = |n| pool.when(&value, move |value| *value += n);
-            let handles = held(hold, || (0..times).map(submit).collect::<Vec<_>>());
-            handles.into_iter().for_each(|handle| use_up(handle.result()));
+            batches(times).for_each(|batch| {
+                let handles = held(hold, || batch.map(submit).collect::<Vec<_>>());
+                handles.into_iter().for_each(|handle| use_up(handle.result()));
+            });
         }
         Case::Key => {
             let keys = pool.keyed();
             let spawn = |n| keys.spawn(n % 64, move || use_up(n)).expect("it is open");
-            held(hold, || (0..times).for_each(spawn));
+            batches(times).for_each(|mut batch| {
+                held(hold, || batch.by_ref().for_each(spawn));
+                settle();
+            });
         }
         Case::Checkpoint => {
             let check = move |cx: &mut Context<P>| (0..times).try_for_each(|_| cx.checkpoint());
@@ -138,15 +161,25 @@ fn lockgrain<P: LockPolicy>(case: Case, times: u64) -> bool {
 /// Those of the cases that it has.
 fn rayon(case: Case, times: u64) -> bool {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("good settings");
+    // Behind all that is queued.
+    let settle = || pool.install(|| ());
     match case {
-        Case::Spawn => held(|task| pool.spawn(task), || (0..times).for_each(|n| pool.spawn(move || use_up(n)))),
-        Case::Nested => pool.install(|| (0..times).for_each(|n| rayon::spawn(move || use_up(n)))),
-        Case::Scope => pool.install(|| rayon::scope(|s| (0..times).for_each(|n| s.spawn(move |_| use_up(n))))),
+        Case::Spawn => batches(times).for_each(|mut batch| {
+            held(|task| pool.spawn(task), || batch.by_ref().for_each(|n| pool.spawn(move || use_up(n))));
+            settle();
+        }),
+        Case::Nested => batches(times).for_each(|mut batch| {
+            pool.install(|| batch.by_ref().for_each(|n| rayon::spawn(move || use_up(n))));
+            settle();
+        }),
+        Case::Scope => pool.install(|| {
+            batches(times).for_each(|mut batch| {
+                rayon::scope(|s| batch.by_ref().for_each(|n| s.spawn(move |_| use_up(n))));
+            });
+        }),
         Case::Join => pool.install(|| use_up(rayon_fib(times))),
         _ => return false,
     }
-    // What is still in the queues has been counted when this comes back.
-    pool.install(|| ());
     true
 }
 

@@ -37,6 +37,7 @@
 //! | a time until which a task has to start | [`TaskBuilder::start_within`] |
 //! | timers | [`ThreadPool::schedule`], [`ThreadPool::schedule_at_fixed_rate`] |
 //! | initializers, hooks, thread names, sizes | [`Builder`], [`ThreadPool::resize`] |
+//! | `contextvars`, a `TaskDecorator` | [`Builder::propagate`] |
 //! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |
 //! | wait until nothing is left to do | [`ThreadPool::await_quiescence`] |
 //! | code that blocks | [`blocking`](fn@blocking), [`Context::blocking`] |

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::current::{self, Frame, Frames, Kind, Origin};
-use super::trace::traced;
+use super::propagation::carried;
 use super::wait::{Goal, Share, Wait};
 use super::worker::Blockable;
 use crate::policy::LockPolicy;
@@ -21,13 +21,14 @@ where
     let (all, origin) = (Countdown::new(), Origin::here());
     let (f, on_worker) = (&f, origin.reference());
     let workers = core.workers();
-    let share = |worker| {
-        let f = traced::<P, _, _>(move || f(worker));
+    // All of them before the first task: it may panic.
+    let shares: Vec<_> = (0..workers).map(|worker| carried(core, move || f(worker))).collect();
+    let share = |f| {
         let closure = move || on_worker.enter(f);
         // SAFETY: this function is not left before all of them have counted down.
         unsafe { task::joinable_in(core.id, Scoped::one_of(&all), closure) }
     };
-    let (tasks, joins): (Vec<_>, Vec<_>) = (0..workers).map(share).unzip();
+    let (tasks, joins): (Vec<_>, Vec<_>) = shares.into_iter().map(share).unzip();
     let waited = current::frames(|frames| run_all(core, frames, tasks, &joins, &all));
     waited.map(|()| joins.into_iter().map(JoinRef::take).collect())
 }
@@ -127,7 +128,7 @@ where
     let f = Arc::new(f);
     let share = |worker| {
         let f = f.clone();
-        (worker, task::detached(traced::<P, _, _>(move || f(worker))))
+        (worker, task::detached(carried(core, move || f(worker))))
     };
     core.post((0..core.workers()).map(share).collect());
     // If it is the last reference, the closure's drop is here, and may panic.

@@ -9,11 +9,13 @@ use std::thread::Result as Caught;
 use super::Core;
 use super::current::{self, Frame, Origin, OriginRef};
 use super::lane::{self, Entry, Lane};
+use super::propagation::Surroundings;
 use super::scope::{runs_more, wait_for_latch};
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::RunQueue;
 use crate::sync::Arc;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::{Elsewhere, OnStack, Task, drop_quietly};
 
 /// The second half of a join, on the stack of who joins: either in its thread's lane, or shared as a task.
@@ -130,11 +132,18 @@ where
     let Some(lane) = lane.filter(|lane| lane.is_open(core.idle.wanted()) || open(core, lane)) else {
         return elsewhere(a, b);
     };
-    join_in::<P, _, _, _, _>(lane, a, b, || {
+    let share = || {
         if shares::<P>() {
             share_wanted::<P>();
         }
-    })
+    };
+    if !core.propagates() {
+        return join_in::<P, _, _, _, _>(lane, a, b, share);
+    }
+    // Each join comes this way.
+    lane::close();
+    let mut around = Surroundings::here(core);
+    join_in::<P, _, _, _, _>(lane, a, move || around.run(b), share)
 }
 
 /// Looks whether this is a place where to join.
@@ -203,10 +212,10 @@ fn share_wanted<P: LockPolicy>() {
         let worker = frames.next().and_then(Core::<P>::worker).expect("a worker's code has joined");
         let core = &worker.core;
         // That is known again, so that the next look is a short one.
-        if !lane.is_open(core.idle.wanted()) {
+        if !lane.is_open(core.idle.wanted()) && !core.propagates() {
             open(core, lane);
         }
-        if !lane.is_wanted() {
+        if core.idle.wanted().load(Relaxed) == 0 {
             return;
         }
         let wanted = core.idle.take_wanted();

@@ -26,6 +26,7 @@ mod models;
 mod patience;
 mod pause;
 pub(crate) mod permits;
+pub(crate) mod propagation;
 mod quiescence;
 mod ranked;
 pub(crate) mod request;
@@ -41,7 +42,7 @@ mod worker;
 
 pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
-pub(crate) use admission::{Admission, Instead, leave_worker};
+pub(crate) use admission::{Admission, leave_worker};
 pub(crate) use capacity::Permit;
 pub(crate) use continuation::Continuation;
 pub(crate) use idle::MAX_THREADS;

@@ -1,7 +1,11 @@
 //! Futures driven by the pool.
 
+use std::future::poll_fn;
+use std::pin::pin;
+
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
+use crate::runtime::propagation::Surroundings;
 use crate::runtime::{Admission, Core, Permit, future};
 use crate::sync::Arc;
 use crate::task::{self, JoinRef, TaskError};
@@ -16,14 +20,14 @@ where
         task::drop_quietly(future);
         return Err(Refused::Shutdown);
     }
-    if core.is_bounded() {
-        return spawn_bounded(core, future);
+    if !core.is_plain() {
+        return spawn_admitted(core, future);
     }
     future::drive(core, future, |task| core.push(task)).ok_or(Refused::Shutdown)
 }
 
 #[inline(never)]
-fn spawn_bounded<P, F>(core: &Arc<Core<P>>, future: F) -> Result<JoinRef<F::Output>, Refused>
+fn spawn_admitted<P, F>(core: &Arc<Core<P>>, future: F) -> Result<JoinRef<F::Output>, Refused>
 where
     P: LockPolicy,
     F: Future + Send + 'static,
@@ -31,10 +35,11 @@ where
 {
     let why = match core.admit() {
         Admission::Place(place) => {
-            let future = held_until_polled(place, future);
+            let future = held_until_polled(place, surrounded(core, future));
             return future::drive(core, future, |task| core.push(task)).ok_or(Refused::Shutdown);
         }
         Admission::NoPlace(instead) => {
+            let future = surrounded(core, future);
             return future::drive(core, future, |task| core.see_to(task, 0, instead)).ok_or(Refused::Shutdown);
         }
         Admission::Full => Refused::Full,
@@ -48,6 +53,15 @@ where
 async fn held_until_polled<F: Future>(place: Permit, future: F) -> F::Output {
     drop(place);
     future.await
+}
+
+/// The future, polled with what its submitter, who calls this, has around it.
+fn surrounded<P: LockPolicy, F: Future>(core: &Core<P>, future: F) -> impl Future<Output = F::Output> + use<P, F> {
+    let mut around = Surroundings::here(core);
+    async move {
+        let mut future = pin!(future);
+        poll_fn(|cx| around.run(|| future.as_mut().poll(cx))).await
+    }
 }
 
 impl<P: LockPolicy> ThreadPool<P> {

@@ -10,8 +10,8 @@ use crate::policy::value_lock::{Covered, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::Core;
 use crate::runtime::current;
+use crate::runtime::propagation::carried;
 use crate::runtime::request::{FOREIGN, Request};
-use crate::runtime::trace::traced;
 use crate::runtime::wants::{Line, Lockable, References, Wants};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
@@ -364,7 +364,7 @@ where
         return TaskHandle::new(task::refused(core.id, core.refused()));
     }
     let queue = |request: &Request<P, W>, task| request.queue(core, task);
-    TaskHandle::new(task::needing(core.id, request, traced::<P, _, _>(lend(places, f)), queue))
+    TaskHandle::new(task::needing(core.id, request, carried(core, lend(places, f)), queue))
 }
 
 /// As `submit`, without a handle.
@@ -379,7 +379,7 @@ where
         task::drop_quietly(f);
         return Err(Refused::by(core));
     }
-    task::detached_needing(request, traced::<P, _, _>(lend(places, f)), |request, task| request.queue(core, task));
+    task::detached_needing(request, carried(core, lend(places, f)), |request, task| request.queue(core, task));
     Ok(())
 }
 

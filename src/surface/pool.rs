@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::{BuildError, Builder, Refused, Rejected, ResizeError, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::deadlines::starting_within;
+use crate::runtime::propagation::carried;
 use crate::runtime::trace::traced;
-use crate::runtime::{Admission, Core, Instead, Metrics, Permit, Timeline};
+use crate::runtime::{Admission, Core, Metrics, Permit, Timeline};
 use crate::sync::{Arc, Instant};
 use crate::task;
 
@@ -79,8 +80,8 @@ where
     if core.is_draining() {
         return Err(Rejected { closure: f, why: Refused::by(core) });
     }
-    if core.is_bounded() {
-        return try_submit_bounded(core, priority, f);
+    if !core.is_plain() {
+        return try_submit_admitted(core, priority, f);
     }
     let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
     core.push_ranked(task, priority);
@@ -102,14 +103,13 @@ where
     if core.is_draining() {
         return Err(Rejected { closure: f, why: Refused::by(core) });
     }
-    let admission = if core.is_bounded() { core.admit() } else { Admission::NoPlace(Instead::QueueOver) };
-    let join = match admission {
+    let join = match core.admit() {
         Admission::Place(place) => {
-            let f = held_until_called(place, traced::<P, _, _>(f));
+            let f = held_until_called(place, carried(core, f));
             starting_within(core, within, f, |task| core.push_ranked(task, priority))
         }
         Admission::NoPlace(instead) => {
-            let f = traced::<P, _, _>(f);
+            let f = carried(core, f);
             starting_within(core, within, f, |task| core.see_to(task, priority, instead))
         }
         Admission::Full => return Err(Rejected { closure: f, why: Refused::Full }),
@@ -128,8 +128,8 @@ where
         task::drop_quietly(f);
         return Err(Refused::by(core));
     }
-    if core.is_bounded() {
-        return spawn_bounded(core, priority, f);
+    if !core.is_plain() {
+        return spawn_admitted(core, priority, f);
     }
     core.push_ranked(task::detached(traced::<P, _, _>(f)), priority);
     Ok(())
@@ -144,8 +144,8 @@ where
     if core.is_draining() {
         return Err(Rejected { closure: f, why: Refused::by(core) });
     }
-    if core.is_bounded() {
-        return try_submit_bounded(core, 0, f);
+    if !core.is_plain() {
+        return try_submit_admitted(core, 0, f);
     }
     let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
     core.push(task);
@@ -153,7 +153,7 @@ where
 }
 
 #[inline(never)]
-fn try_submit_bounded<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+fn try_submit_admitted<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
 where
     P: LockPolicy,
     T: Send + 'static,
@@ -161,12 +161,12 @@ where
 {
     match core.admit() {
         Admission::Place(place) => {
-            let (task, join) = task::joinable(core.id, held_until_called(place, traced::<P, _, _>(f)));
+            let (task, join) = task::joinable(core.id, held_until_called(place, carried(core, f)));
             core.push_ranked(task, priority);
             Ok(TaskHandle::new(join))
         }
         Admission::NoPlace(instead) => {
-            let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
+            let (task, join) = task::joinable(core.id, carried(core, f));
             core.see_to(task, priority, instead);
             Ok(TaskHandle::new(join))
         }
@@ -180,26 +180,26 @@ pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send 
         task::drop_quietly(f);
         return Err(Refused::by(core));
     }
-    if core.is_bounded() {
-        return spawn_bounded(core, 0, f);
+    if !core.is_plain() {
+        return spawn_admitted(core, 0, f);
     }
     core.push(task::detached(traced::<P, _, _>(f)));
     Ok(())
 }
 
 #[inline(never)]
-fn spawn_bounded<P: LockPolicy>(
+fn spawn_admitted<P: LockPolicy>(
     core: &Arc<Core<P>>,
     priority: i8,
     f: impl FnOnce() + Send + 'static,
 ) -> Result<(), Refused> {
     let why = match core.admit() {
         Admission::Place(place) => {
-            core.push_ranked(task::detached(held_until_called(place, traced::<P, _, _>(f))), priority);
+            core.push_ranked(task::detached(held_until_called(place, carried(core, f))), priority);
             return Ok(());
         }
         Admission::NoPlace(instead) => {
-            core.see_to(task::detached(traced::<P, _, _>(f)), priority, instead);
+            core.see_to(task::detached(carried(core, f)), priority, instead);
             return Ok(());
         }
         Admission::Full => Refused::Full,

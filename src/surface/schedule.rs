@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
+use crate::runtime::propagation::{Surroundings, carried};
 use crate::runtime::timer::{self, Period};
-use crate::runtime::trace::traced;
 use crate::task;
 
 impl<P: LockPolicy> ThreadPool<P> {
@@ -46,7 +46,7 @@ impl<P: LockPolicy> ThreadPool<P> {
             task::drop_quietly(f);
             return TaskHandle::new(task::refused(core.id, core.refused()));
         }
-        TaskHandle::new(timer::delayed(core, delay, traced::<P, _, _>(f)))
+        TaskHandle::new(timer::delayed(core, delay, carried(core, f)))
     }
 
     /// Has `f` run by a worker again and again: the first run is due after `initial_delay`, each further one `period` after the last one
@@ -129,12 +129,13 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.series(initial_delay, Period::Delay(delay), f)
     }
 
-    fn series<F: FnMut() + Send + 'static>(&self, initial_delay: Duration, period: Period, f: F) -> TaskHandle<()> {
+    fn series<F: FnMut() + Send + 'static>(&self, initial_delay: Duration, period: Period, mut f: F) -> TaskHandle<()> {
         let core = self.core();
         if core.is_draining() {
             task::drop_quietly(f);
             return TaskHandle::new(task::refused(core.id, core.refused()));
         }
-        TaskHandle::new(timer::series(core, initial_delay, period, f))
+        let mut around = Surroundings::here(core);
+        TaskHandle::new(timer::series(core, initial_delay, period, move || around.run(&mut f)))
     }
 }

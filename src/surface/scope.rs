@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::current::{self, Origin};
-use crate::runtime::trace::traced;
+use crate::runtime::propagation::carried;
 use crate::runtime::{Core, join, scope};
 use crate::sync::{Arc, Mutex};
 use crate::task::{self, Countdown, PanicPayload, Scoped, TaskError};
@@ -38,7 +38,7 @@ impl<'scope, P: LockPolicy> Scope<'scope, '_, P> {
             return TaskHandle::new(task::refused(self.core.id, self.core.refused()));
         }
         let origin = self.origin.reference();
-        let f = traced::<P, _, _>(f);
+        let f = carried(&*self.core, f);
         let closure = move || origin.enter(f);
         // SAFETY: what is borrowed outlives the scope, which does not end before the task has counted down.
         let (task, join) = unsafe { task::joinable_in(self.core.id, Scoped::one_of(&self.tasks), closure) };
@@ -58,7 +58,7 @@ impl<'scope, P: LockPolicy> Scope<'scope, '_, P> {
             task::drop_quietly(f);
             return Err(Refused::by(&self.core));
         }
-        let f = traced::<P, _, _>(f);
+        let f = carried(&*self.core, f);
         let closure = move || {
             let run = || self.origin.reference().enter(f);
             if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {

@@ -3,7 +3,7 @@
 use super::{TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Continuation;
-use crate::runtime::trace::traced;
+use crate::runtime::propagation::Surroundings;
 use crate::sync::Arc;
 use crate::task::{self, Next, TaskError, Wake};
 
@@ -35,9 +35,10 @@ impl<T: Send + 'static> TaskHandle<T> {
             task::drop_quietly((f, before));
             return TaskHandle::new(task::refused(core.id, core.refused()));
         }
+        let around = Surroundings::here(core);
         let next = Continuation::new(Arc::clone(core));
         let has_ended = !before.register(&Wake::Next(next.clone()));
-        let (task, join) = task::held_back(core.id, traced::<P, _, _>(move || f(before.take())));
+        let (task, join) = task::held_back(core.id, around.carry::<P, _, _>(move || f(before.take())));
         next.made(task);
         if has_ended {
             next.begin();

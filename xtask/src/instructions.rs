@@ -33,7 +33,8 @@ pub(crate) fn count(filter: &str, peers: bool) -> Result<()> {
     let program = build()?;
     let table = fs::read_to_string(TABLE).context(TABLE)?;
     let rows = table.lines().filter(|line| !line.starts_with('#')).map(row).collect::<Result<Vec<_>>>()?;
-    let rows: Vec<_> = rows.into_iter().filter(|row| row.case.contains(filter) && (peers || row.limit.is_some())).collect();
+    let rows: Vec<_> =
+        rows.into_iter().filter(|row| row.case.contains(filter) && (peers || row.limit.is_some())).collect();
     ensure!(!rows.is_empty(), "there is no case with `{filter}` in its name");
     println!("\n| case | who | instructions | limit |\n|---|---|---|---|");
     let mut over = 0;
@@ -90,7 +91,15 @@ fn run(program: &str, row: &Row<'_>, times: u64) -> Result<u64> {
 
 fn build() -> Result<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--package", "lockgrain-benches", "--bin", "instructions", "--release", "--message-format=json"])
+        .args([
+            "build",
+            "--package",
+            "lockgrain-benches",
+            "--bin",
+            "instructions",
+            "--release",
+            "--message-format=json",
+        ])
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(output.status.success(), "building the program: {}", output.status);

@@ -17,6 +17,7 @@ use super::lock::Lock;
 use super::mail::Mail;
 use super::metrics::{Metrics, WorkerCounters, WorkerMetrics};
 use super::pause::Pause;
+use super::propagation::Propagation;
 use super::quiescence::Quiescence;
 use super::ranked::Ranked;
 use super::size::Size;
@@ -46,6 +47,7 @@ pub(crate) struct Hooks {
     pub(crate) worker_main: Option<WorkerMain>,
     pub(crate) terminated: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     pub(crate) task: TaskHooks,
+    pub(crate) propagation: Option<Propagation>,
 }
 
 type WorkerMain = Box<dyn Fn(WorkerRun<'_>) + Send + Sync>;
@@ -94,8 +96,8 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(crate) id: u32,
     pub(crate) config: Config,
     capacity: Option<Arc<Capacity>>,
-    /// Whether there is a `capacity`; small, so that it lies beside `id`, which a submission reads anyway.
-    bounded: bool,
+    /// Whether there is neither a `capacity` nor something to propagate; small, so that it lies beside `id`, which a submission reads anyway.
+    plain: bool,
     pub(super) pause: Pause,
     pub(super) quiescence: Quiescence,
     pub(super) recorder: Option<Recorder>,
@@ -152,7 +154,7 @@ impl<P: LockPolicy> Core<P> {
         let counters = |index| CachePadded::new(WorkerCounters::new(Tally::with_hooks(index, task.clone())));
         Arc::new(Self {
             id,
-            bounded: config.bound.is_some(),
+            plain: config.bound.is_none() && hooks.propagation.is_none(),
             capacity: config.bound.map(|(bound, when_full)| Capacity::new(bound, when_full)),
             pause: Pause::new(),
             quiescence: Quiescence::new(),
@@ -216,10 +218,15 @@ impl<P: LockPolicy> Core<P> {
         current::frames(|mut frames| frames.any(holds))
     }
 
-    /// Whether the number of queued tasks is bounded, and a submission has to be admitted.
+    /// Whether a submission is no more than a push: it need not be [admitted](Self::admit), and [carries](super::propagation) nothing.
     #[inline]
-    pub(crate) fn is_bounded(&self) -> bool {
-        self.bounded
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// Whether tasks carry what their submitters have around them.
+    pub(crate) fn propagates(&self) -> bool {
+        self.hooks.propagation.is_some()
     }
 
     pub(crate) fn capacity(&self) -> Option<&Arc<Capacity>> {
