@@ -103,6 +103,7 @@ fn lockgrain<P: LockPolicy>(case: Case, times: u64) -> bool {
         }),
         Case::Submit => batches(times).for_each(|batch| {
             let handles = held(hold, || batch.map(|n| pool.submit(move || n)).collect::<Vec<_>>());
+            settle();
             handles.into_iter().for_each(|handle| use_up(handle.result()));
         }),
         Case::Nested => batches(times).for_each(|mut batch| {
@@ -134,6 +135,7 @@ fn lockgrain<P: LockPolicy>(case: Case, times: u64) -> bool {
             let submit = |n| pool.when(&value, move |value| *value += n);
             batches(times).for_each(|batch| {
                 let handles = held(hold, || batch.map(submit).collect::<Vec<_>>());
+                settle();
                 handles.into_iter().for_each(|handle| use_up(handle.result()));
             });
         }

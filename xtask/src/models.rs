@@ -1,6 +1,7 @@
 //! The model checks, each model in a process of its own, and the seeded faults that they must catch.
 
 use std::fs;
+use std::iter;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -169,14 +170,21 @@ pub(crate) fn executable(messages: &str) -> Option<&str> {
     rest.split_once('"').map(|(path, _)| path)
 }
 
-/// Does `work` for each item, as many at once as there are processors; what came of each.
+/// Does `work` for each item, as many at once as there are processors; what came of each, in the order of the items.
 pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let worker = || -> Vec<R> { std::iter::from_fn(|| items.get(next.fetch_add(1, Relaxed))).map(&work).collect() };
+    let one = || {
+        let at = next.fetch_add(1, Relaxed);
+        items.get(at).map(|item| (at, work(item)))
+    };
+    let worker = || iter::from_fn(one).collect::<Vec<_>>();
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("it does not panic")).collect()
+        let mut all: Vec<_> =
+            workers.into_iter().flat_map(|worker| worker.join().expect("it does not panic")).collect();
+        all.sort_unstable_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, result)| result).collect()
     })
 }
 
