@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use lockgrain::{
-    Builder, ChunkSize, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, ThreadPool, as_completed, wait,
+    Builder, ChunkSize, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, ThreadPool, as_completed, join_all,
+    wait,
 };
 use rayon::prelude::*;
 
@@ -135,6 +136,24 @@ const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
             ("fine", |pools| spawns(&pools.fine)),
             ("global", |pools| spawns(&pools.global)),
             ("rayon", |pools| pools.rayon.scope(|s| (0..SPAWNS).for_each(|n| s.spawn(move |_| use_up(n))))),
+        ],
+    ),
+    (
+        "10^6 tasks from outside",
+        &[
+            ("spawn_many, lock-free", |pools| all_at_once(&pools.lock_free)),
+            ("spawn_many, fine", |pools| all_at_once(&pools.fine)),
+            ("spawn_many, global", |pools| all_at_once(&pools.global)),
+            ("spawn, lock-free", |pools| one_by_one(&pools.lock_free)),
+            ("spawn, fine", |pools| one_by_one(&pools.fine)),
+            ("spawn, global", |pools| one_by_one(&pools.global)),
+            ("submit_many, lock-free", |pools| {
+                use_up(join_all(pools.lock_free.submit_many((0..SPAWNS).map(|n| move || n))))
+            }),
+            ("rayon", |pools| {
+                (0..SPAWNS).for_each(|n| pools.rayon.spawn(move || use_up(n)));
+                pools.rayon.install(|| ());
+            }),
         ],
     ),
     (
@@ -304,6 +323,16 @@ const SPAWNS: u64 = 1_000_000;
 
 fn spawns<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.install(|| pool.scope(|s| (0..SPAWNS).for_each(|n| s.spawn(move || use_up(n)).expect("it is open"))));
+}
+
+fn all_at_once<P: LockPolicy>(pool: &ThreadPool<P>) {
+    pool.spawn_many((0..SPAWNS).map(|n| move || use_up(n))).expect("it is open");
+    assert!(pool.await_quiescence(Duration::from_secs(60)), "it is not done");
+}
+
+fn one_by_one<P: LockPolicy>(pool: &ThreadPool<P>) {
+    (0..SPAWNS).for_each(|n| pool.spawn(move || use_up(n)).expect("it is open"));
+    assert!(pool.await_quiescence(Duration::from_secs(60)), "it is not done");
 }
 
 fn items() -> std::ops::Range<u64> {

@@ -27,6 +27,10 @@ enum Case {
     Spawn,
     /// A task from outside, and its result.
     Submit,
+    /// A task from outside, without a handle, one of many in a call.
+    SpawnMany,
+    /// The same with a handle, and its result.
+    SubmitMany,
     /// A task from a task, without a handle, which the same worker runs.
     Nested,
     /// A task that another worker has, for whoever takes it.
@@ -103,6 +107,15 @@ fn lockgrain<P: LockPolicy>(case: Case, times: u64) -> bool {
         }),
         Case::Submit => batches(times).for_each(|batch| {
             let handles = held(hold, || batch.map(|n| pool.submit(move || n)).collect::<Vec<_>>());
+            settle();
+            handles.into_iter().for_each(|handle| use_up(handle.result()));
+        }),
+        Case::SpawnMany => batches(times).for_each(|batch| {
+            held(hold, || pool.spawn_many(batch.map(|n| move || use_up(n))).expect("it is open"));
+            settle();
+        }),
+        Case::SubmitMany => batches(times).for_each(|batch| {
+            let handles = held(hold, || pool.submit_many(batch.map(|n| move || n)));
             settle();
             handles.into_iter().for_each(|handle| use_up(handle.result()));
         }),

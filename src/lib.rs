@@ -112,6 +112,7 @@ pub mod deque {
 /// Where ready tasks wait: the trait and the crate's queues.
 pub mod run_queue {
     pub use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Source, Stealing};
+    pub use crate::task::TaskList;
 }
 
 /// What a task must hold to touch a [`Guarded`] value: the trait and the crate's locks.

@@ -80,6 +80,14 @@ impl<const FAULT: u8> RunQueue for Ring<FAULT> {
         found
     }
 
+    fn extract(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
+        let mut tasks = self.tasks.lock();
+        let at = tasks.iter().position(wanted)?;
+        let found = tasks.remove(at);
+        self.len.store(tasks.len(), Relaxed);
+        found
+    }
+
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

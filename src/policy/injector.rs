@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::atomic::{AtomicBool, AtomicPtr, Ordering::*};
 use crate::sync::{Counter, mutant};
-use crate::task::{Link, Task};
+use crate::task::{Chain, Link, Task, TaskList};
 
 /// An unbounded queue that takes no memory of its own: tasks are chained through their links.
 #[derive(Debug)]
@@ -91,7 +91,13 @@ impl Injector {
 
     #[inline]
     pub(super) fn push(&self, task: Task) {
-        self.push_link(task.into_link());
+        self.push_chain(Chain::of(task.into_link()));
+    }
+
+    pub(super) fn push_all(&self, tasks: TaskList) {
+        if let Some(chain) = tasks.into_chain() {
+            self.push_chain(chain);
+        }
     }
 
     /// The oldest task.
@@ -104,21 +110,21 @@ impl Injector {
         }
     }
 
+    /// The queue has the entries from here on, and they are alive until they come out.
     #[inline]
-    pub(super) fn push_link(&self, link: NonNull<Link>) {
-        // SAFETY: the queue has the entry from here on, and it is alive until it comes out.
-        unsafe { link.as_ref() }.next.store(ptr::null_mut(), Relaxed);
+    pub(super) fn push_chain(&self, chain: Chain) {
         // First, so that the line with the tail is fetched once and not again after the link has been written.
-        self.back.pushed.add_shared(1);
-        // Linearization point. Release: the next producer writes this link's `next` after the store above, and the consumer's
-        // swap in `refill` acquires the entry. Acquire: the same from the other side, and `head` is written after the consumer
+        self.back.pushed.add_shared(chain.len as u64);
+        // Linearization point. Release: the next producer writes the last link's `next` after whoever made the chain, and the consumer's
+        // swap in `refill` acquires the entries. Acquire: the same from the other side, and `head` is written after the consumer
         // that took all has cleared it.
-        let before = self.back.tail.swap(link.as_ptr(), if mutant("injector_swap_relaxed") { Relaxed } else { AcqRel });
+        let last = if mutant("injector_swaps_the_first") { chain.first } else { chain.last };
+        let before = self.back.tail.swap(last.as_ptr(), if mutant("injector_swap_relaxed") { Relaxed } else { AcqRel });
         // Relaxed: who follows the links has acquired the entries through the tail.
         match NonNull::new(before) {
             // SAFETY: an entry comes out only after its `next` is set, or if it is the tail, which it no longer is.
-            Some(before) => unsafe { before.as_ref() }.next.store(link.as_ptr(), Relaxed),
-            None => self.back.head.store(link.as_ptr(), Relaxed),
+            Some(before) => unsafe { before.as_ref() }.next.store(chain.first.as_ptr(), Relaxed),
+            None => self.back.head.store(chain.first.as_ptr(), Relaxed),
         }
     }
 
@@ -166,7 +172,7 @@ impl Injector {
         if !mutant("injector_hides_entries") {
             front.first.store(first.as_ptr(), Relaxed);
         }
-        // Release pairs with the acquire of the swap in `push_link`, and with `is_empty`. Acquire pairs with the release of every
+        // Release pairs with the acquire of the swap in `push_chain`, and with `is_empty`. Acquire pairs with the release of every
         // swap since the tail was last null: they are one release sequence.
         let order = if mutant("injector_refill_no_acquire") { Release } else { AcqRel };
         let last = back.tail.swap(ptr::null_mut(), order);

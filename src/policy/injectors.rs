@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::injector::{Injector, Taken};
 use crate::sync::{MODEL, local, unique_number};
-use crate::task::Task;
+use crate::task::{Task, TaskList};
 
 /// One in a model: what two promise together is what each promises.
 const LANES: usize = if MODEL { 1 } else { 4 };
@@ -50,6 +50,10 @@ impl Injectors {
     #[inline]
     pub(super) fn push(&self, task: Task) {
         self.0[own_lane()].push(task);
+    }
+
+    pub(super) fn push_all(&self, tasks: TaskList) {
+        self.0[own_lane()].push_all(tasks);
     }
 
     /// The oldest task of a lane.

@@ -1,12 +1,12 @@
 //! Models of the injector and of each run queue.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::injector::{Injector, Taken};
 use super::run_queue::{Find, LocalOrder, QueueConfig, RunQueue, Sharded, Shared, Stealing};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell, check, hint, thread};
-use crate::task::{Link, Tally, detached};
+use crate::task::{Chain, Link, Tally, detached};
 
 #[repr(C)]
 struct Entry {
@@ -27,7 +27,21 @@ impl Entries {
             // SAFETY: not pushed yet.
             unsafe { *number = index };
         });
-        injector.push_link(NonNull::from(&self.0[index].link));
+        injector.push_chain(Chain::of(NonNull::from(&self.0[index].link)));
+    }
+
+    /// Two at once.
+    fn push_pair(&self, injector: &Injector, pair: [usize; 2]) {
+        let [first, last] = pair.map(|index| {
+            self.0[index].number.with_mut(|number| {
+                // SAFETY: not pushed yet.
+                unsafe { *number = index };
+            });
+            NonNull::from(&self.0[index].link)
+        });
+        self.0[pair[0]].link.next.store(last.as_ptr(), Relaxed);
+        self.0[pair[1]].link.next.store(ptr::null_mut(), Relaxed);
+        injector.push_chain(Chain { first, last, len: 2 });
     }
 
     fn pop(injector: &Injector) -> Option<usize> {
@@ -77,6 +91,31 @@ fn injected_entries_come_out_once_and_in_the_order_of_each_producer() {
         let place = |index| seen.iter().position(|&other| other == index).expect("an entry was lost");
         assert_eq!(seen.len(), 4);
         assert!(place(0) < place(1) && place(2) < place(3), "{seen:?}");
+    });
+}
+
+#[test]
+fn entries_pushed_at_once_come_out_once_and_in_order() {
+    check(Some(3), || {
+        let (entries, injector) = injected(5);
+        let producer = {
+            let (entries, injector) = (entries.clone(), injector.clone());
+            thread::spawn(move || entries.push_pair(&injector, [0, 1]))
+        };
+        let other = {
+            let (entries, injector) = (entries.clone(), injector.clone());
+            thread::spawn(move || {
+                entries.push(&injector, 2);
+                entries.push_pair(&injector, [3, 4]);
+            })
+        };
+        let mut seen: Vec<_> = std::iter::from_fn(|| Entries::pop(&injector)).collect();
+        producer.join().unwrap();
+        other.join().unwrap();
+        seen.extend(std::iter::from_fn(|| Entries::pop(&injector)));
+        let place = |index| seen.iter().position(|&other| other == index).expect("an entry was lost");
+        assert_eq!(seen.len(), 5);
+        assert!(place(0) < place(1) && place(2) < place(3) && place(3) < place(4), "{seen:?}");
     });
 }
 

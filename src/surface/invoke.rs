@@ -21,7 +21,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let handles: Vec<_> = tasks.into_iter().map(|task| self.submit(task)).collect();
+        let handles = self.submit_many(tasks);
         let Waited { mut done, not_done, .. } = wait(handles, ReturnWhen::AllCompleted, None);
         done.extend(not_done);
         done

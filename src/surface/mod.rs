@@ -17,6 +17,7 @@ mod invoke;
 mod keyed;
 mod life;
 mod limit;
+mod many;
 mod map;
 mod pool;
 mod promise;

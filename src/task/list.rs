@@ -1,32 +1,59 @@
 //! A first-in-first-out list of tasks that needs no memory: it goes through their links.
 
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::header::Task;
 use super::link::Link;
 use crate::sync::atomic::Ordering::Relaxed;
 
-/// Owned tasks in order. Dropping the list cancels what is left.
+/// Tasks in order: an iterator that takes them out. Dropping it cancels what is left.
 #[derive(Debug)]
-pub(crate) struct TaskList {
+pub struct TaskList {
     head: *mut Link,
     tail: *mut Link,
     len: usize,
+}
+
+/// Links from one to the next; the last one leads nowhere.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) first: NonNull<Link>,
+    pub(crate) last: NonNull<Link>,
+    pub(crate) len: usize,
+}
+
+impl Chain {
+    /// Of one.
+    #[inline]
+    pub(crate) fn of(link: NonNull<Link>) -> Self {
+        // SAFETY: the caller has it for itself. Relaxed: whoever it is given to is told by other means.
+        unsafe { link.as_ref() }.next.store(ptr::null_mut(), Relaxed);
+        Self { first: link, last: link, len: 1 }
+    }
 }
 
 // SAFETY: it owns its tasks, and a task is `Send`.
 unsafe impl Send for TaskList {}
 
 impl TaskList {
-    pub(crate) const fn new() -> Self {
+    /// Without tasks.
+    pub const fn new() -> Self {
         Self { head: ptr::null_mut(), tail: ptr::null_mut(), len: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn push_back(&mut self, task: Task) {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds one behind the others.
+    pub fn push_back(&mut self, task: Task) {
         let link = task.into_link();
         // SAFETY: the list owns the task from here on. Relaxed, here and below: the owner alone touches the links.
         unsafe { link.as_ref() }.next.store(ptr::null_mut(), Relaxed);
@@ -37,6 +64,25 @@ impl TaskList {
         }
         self.tail = link.as_ptr();
         self.len += 1;
+    }
+
+    /// Puts all of the other list behind what is here.
+    pub(crate) fn append(&mut self, other: Self) {
+        let Some(chain) = other.into_chain() else { return };
+        match NonNull::new(self.tail) {
+            // SAFETY: `tail` is a task of this list.
+            Some(tail) => unsafe { tail.as_ref() }.next.store(chain.first.as_ptr(), Relaxed),
+            None => self.head = chain.first.as_ptr(),
+        }
+        self.tail = chain.last.as_ptr();
+        self.len += chain.len;
+    }
+
+    /// Gives the tasks up to who has the links; none if there are none.
+    pub(crate) fn into_chain(self) -> Option<Chain> {
+        let this = ManuallyDrop::new(self);
+        let (first, last) = NonNull::new(this.head).zip(NonNull::new(this.tail))?;
+        Some(Chain { first, last, len: this.len })
     }
 
     pub(crate) fn push_front(&mut self, task: Task) {
@@ -50,7 +96,8 @@ impl TaskList {
         self.len += 1;
     }
 
-    pub(crate) fn pop_front(&mut self) -> Option<Task> {
+    /// Takes out the first one.
+    pub fn pop_front(&mut self) -> Option<Task> {
         let link = NonNull::new(self.head)?;
         // SAFETY: `head` is a task of this list.
         self.head = unsafe { link.as_ref() }.next.load(Relaxed);
@@ -76,6 +123,26 @@ impl TaskList {
         found
     }
 }
+
+impl Default for TaskList {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Iterator for TaskList {
+    type Item = Task;
+
+    fn next(&mut self) -> Option<Task> {
+        self.pop_front()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len, Some(self.len))
+    }
+}
+
+impl ExactSizeIterator for TaskList {}
 
 impl Drop for TaskList {
     fn drop(&mut self) {

@@ -99,6 +99,7 @@ pub(crate) fn all() -> Vec<Step> {
         shuttle(Selection::default(), SCHEDULES),
         programs(),
         mutants(),
+        conformance(),
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
         cargo("example timeline", "run --quiet --release --example timeline", &[]),

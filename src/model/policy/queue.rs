@@ -6,7 +6,7 @@ use crate::policy::LockPolicy;
 use crate::policy::run_queue::{Find, LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::*, fence};
 use crate::sync::{Arc, MODEL, hint, thread};
-use crate::task::{Tally, Task, detached};
+use crate::task::{Tally, Task, TaskList, detached};
 
 type Queue<P> = <Traced<P> as LockPolicy>::Queue;
 
@@ -60,13 +60,15 @@ pub(super) fn many_tasks_come_out_once<P: LockPolicy>() {
     let tasks = if MODEL { 140 } else { 10_000 };
     let (queue, runs) = (queue::<P>(), Runs::of(tasks));
     let (local, other) = (queue.local(0), queue.local(1));
-    for index in 0..tasks {
-        if index % 2 == 0 {
-            queue.inject(runs.task(index));
-        } else {
-            queue.push(&local, runs.task(index));
-        }
+    for index in (0..tasks).step_by(4) {
+        queue.inject(runs.task(index));
+        queue.push(&local, runs.task(index + 1));
+        let mut two = TaskList::new();
+        two.push_back(runs.task(index + 2));
+        two.push_back(runs.task(index + 3));
+        queue.inject_all(two);
     }
+    require(queue.len() == tasks, &format!("`len` is {} with {tasks} tasks", queue.len()));
     // A find that gives nothing is no proof that there is nothing: the other one has its try.
     let find = |index| run(insist(|| queue.find(if index % 3 == 0 { &other } else { &local })));
     (0..tasks).for_each(|index| {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::{Find, QueueConfig, RunQueue, Source};
 use crate::sync::trace::{Event, note};
-use crate::task::Task;
+use crate::task::{Task, TaskList};
 
 /// `P`, its queue traced.
 pub(super) struct Traced<P>(PhantomData<P>);
@@ -33,6 +33,15 @@ impl<Q: RunQueue> RunQueue for TracedQueue<Q> {
     fn inject(&self, task: Task) {
         note(Event::Queues(task.identity().addr(), "injects"));
         self.0.inject(task);
+    }
+
+    fn inject_all(&self, mut tasks: TaskList) {
+        let mut noted = TaskList::new();
+        while let Some(task) = tasks.pop_front() {
+            note(Event::Queues(task.identity().addr(), "injects"));
+            noted.push_back(task);
+        }
+        self.0.inject_all(noted);
     }
 
     fn push(&self, local: &Q::Local, task: Task) {

@@ -41,6 +41,12 @@ impl Inbox {
         self.incoming.len.store(incoming.len(), Relaxed);
     }
 
+    pub(super) fn push_all(&self, tasks: TaskList) {
+        let mut incoming = self.incoming.tasks.lock();
+        incoming.append(tasks);
+        self.incoming.len.store(incoming.len(), Relaxed);
+    }
+
     /// The oldest task.
     #[inline]
     pub(super) fn pop(&self) -> Option<Task> {
@@ -49,7 +55,7 @@ impl Inbox {
             return None;
         }
         let mut ready = self.ready.tasks.lock();
-        if ready.len() == 0 {
+        if ready.is_empty() {
             self.refill(&mut ready);
         }
         let task = ready.pop_front();

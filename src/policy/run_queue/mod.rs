@@ -12,7 +12,7 @@ pub use shared::Shared;
 pub use stealing::Stealing;
 
 use crate::sync::hint;
-use crate::task::Task;
+use crate::task::{Task, TaskList};
 
 /// In which order a worker takes the tasks that were spawned by tasks it ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +76,10 @@ pub trait RunQueue: Send + Sync + Sized + 'static {
     fn local(&self, index: usize) -> Self::Local;
     /// Adds a task from any thread.
     fn inject(&self, task: Task);
+    /// Adds tasks from any thread, in their order; all at once if that is cheaper than one by one, which is the default.
+    fn inject_all(&self, tasks: TaskList) {
+        tasks.for_each(|task| self.inject(task));
+    }
     /// Adds a task from the worker that `local` belongs to.
     fn push(&self, local: &Self::Local, task: Task);
     /// The next task for the worker that `local` belongs to.

@@ -8,7 +8,7 @@ use super::inbox::Inbox;
 use super::{Fairness, Find, LocalOrder, QueueConfig, RunQueue, Source};
 use crate::sync::TryMutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::task::Task;
+use crate::task::{Task, TaskList};
 
 /// The run queue of [`FineGrained`](crate::FineGrained): every worker's deque has its own small lock; a worker without work
 /// takes half of another's.
@@ -110,6 +110,10 @@ impl RunQueue for Sharded {
 
     fn inject(&self, task: Task) {
         self.injected.push(task);
+    }
+
+    fn inject_all(&self, tasks: TaskList) {
+        self.injected.push_all(tasks);
     }
 
     fn push(&self, local: &ShardedLocal, task: Task) {

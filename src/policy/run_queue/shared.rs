@@ -58,6 +58,10 @@ impl RunQueue for Shared {
         self.injected.push(task);
     }
 
+    fn inject_all(&self, tasks: TaskList) {
+        self.injected.push_all(tasks);
+    }
+
     fn push(&self, _local: &SharedLocal, task: Task) {
         let mut own = self.own.lock();
         match self.order {

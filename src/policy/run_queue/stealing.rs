@@ -8,7 +8,7 @@ use crate::policy::injector::Taken;
 use crate::policy::injectors::{Cursor, Injectors};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::task::Task;
+use crate::task::{Task, TaskList};
 
 /// The run queue of [`LockFree`](crate::LockFree): queues of injected tasks chained through themselves, and a deque `D` for
 /// each worker, from which the others steal.
@@ -103,6 +103,10 @@ impl<D: Deque> RunQueue for Stealing<D> {
     #[inline]
     fn inject(&self, task: Task) {
         self.injected.push(task);
+    }
+
+    fn inject_all(&self, tasks: TaskList) {
+        self.injected.push_all(tasks);
     }
 
     #[inline]

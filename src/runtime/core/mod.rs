@@ -31,7 +31,7 @@ use crate::policy::gate::Gate;
 use crate::policy::run_queue::{LocalOrder, QueueConfig, RunQueue};
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Condvar, Counter, Instant, Mutex, Parker, mutant, thread, unique_number, unobserved_panic};
-use crate::task::{PanicPayload, Tally, Task, TaskHooks, quietly};
+use crate::task::{PanicPayload, Tally, Task, TaskHooks, TaskList, quietly};
 
 type ThreadHook = Box<dyn Fn(usize) + Send + Sync>;
 
@@ -262,6 +262,19 @@ impl<P: LockPolicy> Core<P> {
             match worker {
                 Some(worker) => self.queue.push(&worker.local, task),
                 None => self.queue.inject(task),
+            }
+            worker.is_some()
+        });
+        self.settle(self.idle.notify(by_worker));
+    }
+
+    /// As `push`, for several in their order.
+    pub(crate) fn push_all(self: &Arc<Self>, tasks: TaskList) {
+        let by_worker = current::frames(|mut frames| {
+            let worker = frames.find(|frame| frame.pool == self.id).and_then(Self::worker);
+            match worker {
+                Some(worker) => tasks.for_each(|task| self.queue.push(&worker.local, task)),
+                None => self.queue.inject_all(tasks),
             }
             worker.is_some()
         });
