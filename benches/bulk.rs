@@ -14,6 +14,7 @@ use lockgrain::{
     Builder, ChunkSize, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, ThreadPool, as_completed, join_all,
     wait,
 };
+use lockgrain_benches::{chili_fib, fib, rayon_fib};
 use rayon::prelude::*;
 
 #[derive(Parser)]
@@ -197,33 +198,9 @@ const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
     ),
 ];
 
-fn fib<P: LockPolicy>(pool: &ThreadPool<P>, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = pool.join(|| fib(pool, n - 1), || fib(pool, n - 2));
-    a + b
-}
-
-fn chili_fib(scope: &mut chili::Scope<'_>, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = scope.join(|scope| chili_fib(scope, n - 1), |scope| chili_fib(scope, n - 2));
-    a + b
-}
-
 #[inline(never)]
 fn serial_fib(n: u64) -> u64 {
     if n < 2 { n } else { serial_fib(n - 1) + serial_fib(n - 2) }
-}
-
-fn rayon_fib(n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = rayon::join(|| rayon_fib(n - 1), || rayon_fib(n - 2));
-    a + b
 }
 
 /// A full binary tree, each node by itself.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use lockgrain::{Builder, ChunkSize, Context, FineGrained, GlobalLock, LockFree, LockPolicy, ThreadPool};
+use lockgrain_benches::{chili_fib, fib, rayon_fib};
 
 #[derive(Parser)]
 #[command(about = "Does one thing so many times, to count instructions by")]
@@ -210,28 +211,4 @@ fn chili(case: Case, times: u64) -> bool {
 
 fn use_up<T>(value: T) {
     black_box(value);
-}
-
-fn fib<P: LockPolicy>(pool: &ThreadPool<P>, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = pool.join(|| fib(pool, n - 1), || fib(pool, n - 2));
-    a + b
-}
-
-fn chili_fib(scope: &mut chili::Scope<'_>, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = scope.join(|scope| chili_fib(scope, n - 1), |scope| chili_fib(scope, n - 2));
-    a + b
-}
-
-fn rayon_fib(n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = rayon::join(|| rayon_fib(n - 1), || rayon_fib(n - 2));
-    a + b
 }

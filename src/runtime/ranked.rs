@@ -141,10 +141,13 @@ impl Turns {
 
 impl<P: LockPolicy> Core<P> {
     /// As `push`, for a task with a priority.
+    #[inline]
     pub(crate) fn push_ranked(self: &Arc<Self>, task: Task, priority: i8) {
-        if priority == 0 {
-            return self.push(task);
-        }
+        if priority == 0 { self.push(task) } else { self.push_out_of_order(task, priority) }
+    }
+
+    #[cold]
+    fn push_out_of_order(self: &Arc<Self>, task: Task, priority: i8) {
         self.ranked.push(task, priority);
         let is_worker =
             current::frames(|mut frames| frames.any(|frame| frame.pool == self.id && frame.worker.is_some()));

@@ -304,7 +304,7 @@ impl<'cx, P: LockPolicy> Context<'cx, P> {
     /// # Errors
     /// As there.
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        super::pool::spawn(self.core(), f)
+        super::pool::spawn(self.core(), 0, f)
     }
 }
 

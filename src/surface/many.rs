@@ -81,7 +81,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         for f in tasks {
             if core.is_draining() || !core.is_plain() {
                 block.show();
-                spawn(core, f)?;
+                spawn(core, 0, f)?;
             } else {
                 block.add(task::detached(traced::<P, _, _>(f)));
             }

@@ -50,7 +50,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    accepted(core, try_submit(core, f))
+    accepted(core, try_submit(core, 0, f))
 }
 
 /// The handle of a task, also of one that was not taken.
@@ -70,8 +70,7 @@ where
     }
 }
 
-/// As `try_submit`, with a priority.
-pub(super) fn try_submit_ranked<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
+pub(super) fn try_submit<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
 where
     P: LockPolicy,
     T: Send + 'static,
@@ -118,8 +117,7 @@ where
     Ok(TaskHandle::new(join))
 }
 
-/// As `spawn`, with a priority.
-pub(super) fn spawn_ranked<P, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<(), Refused>
+pub(super) fn spawn<P, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<(), Refused>
 where
     P: LockPolicy,
     F: FnOnce() + Send + 'static,
@@ -133,23 +131,6 @@ where
     }
     core.push_ranked(task::detached(traced::<P, _, _>(f)), priority);
     Ok(())
-}
-
-fn try_submit<P, T, F>(core: &Arc<Core<P>>, f: F) -> Result<TaskHandle<T>, Rejected<F>>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    if core.is_draining() {
-        return Err(Rejected { closure: f, why: Refused::by(core) });
-    }
-    if !core.is_plain() {
-        return try_submit_admitted(core, 0, f);
-    }
-    let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
-    core.push(task);
-    Ok(TaskHandle::new(join))
 }
 
 #[inline(never)]
@@ -173,18 +154,6 @@ where
         Admission::Full => Err(Rejected { closure: f, why: Refused::Full }),
         Admission::Shutdown => Err(Rejected { closure: f, why: Refused::by(core) }),
     }
-}
-
-pub(super) fn spawn<P: LockPolicy>(core: &Arc<Core<P>>, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-    if core.is_draining() {
-        task::drop_quietly(f);
-        return Err(Refused::by(core));
-    }
-    if !core.is_plain() {
-        return spawn_admitted(core, 0, f);
-    }
-    core.push(task::detached(traced::<P, _, _>(f)));
-    Ok(())
 }
 
 #[inline(never)]
@@ -248,7 +217,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     #[doc(alias = "execute")]
     #[inline]
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        spawn(self.core(), f)
+        spawn(self.core(), 0, f)
     }
 
     /// Has `f` run by a worker; the handle gives its result. Never fails: a refused task is a handle that has ended with
@@ -283,7 +252,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        try_submit(self.core(), f)
+        try_submit(self.core(), 0, f)
     }
 
     /// Refuses new tasks, runs what is queued, and joins the threads. Tasks submitted before the call are run. On a worker of

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::pool::{accepted, spawn_ranked, try_submit_ranked, try_submit_starting_within};
+use super::pool::{accepted, spawn, try_submit, try_submit_starting_within};
 use super::{Context, Refused, Rejected, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Core;
@@ -98,7 +98,7 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
         F: FnOnce() -> T + Send + 'static,
     {
         match self.start_within {
-            None => try_submit_ranked(self.core, self.priority, f),
+            None => try_submit(self.core, self.priority, f),
             Some(within) => try_submit_starting_within(self.core, self.priority, within, f),
         }
     }
@@ -119,7 +119,7 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
     /// As there.
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         match self.start_within {
-            None => spawn_ranked(self.core, self.priority, f),
+            None => spawn(self.core, self.priority, f),
             Some(within) => {
                 let tried = try_submit_starting_within(self.core, self.priority, within, f);
                 tried.map(drop).map_err(|Rejected { closure, why }| {
