@@ -222,7 +222,8 @@ impl<P: LockPolicy> Client<P> {
     }
 
     fn perform(&mut self, op: &Op) {
-        let bounded = matches!(op, Op::Submit(_) | Op::Spawn(_) | Op::TrySubmit(_) | Op::SubmitWith(_) | Op::Read(_));
+        let bounded = matches!(op, Op::Submit(_) | Op::Spawn(_) | Op::TrySubmit(_) | Op::SubmitWith(_) | Op::Read(_))
+            || matches!(op, Op::SubmitMany(..) | Op::SpawnMany(..) | Op::Ranked(..) | Op::StartWithin(..));
         if bounded && self.settings().submissions_wait() {
             self.let_go();
         }
@@ -238,6 +239,17 @@ impl<P: LockPolicy> Client<P> {
                     let _asked = cx.checkpoint();
                     job.run()
                 })
+            }),
+            Op::SubmitMany(tasks, body) => self.submit_many(tasks, body),
+            Op::SpawnMany(tasks, body) => self.spawn_many(tasks, body),
+            Op::Ranked(priority, body) => self.submit(Kind::Bounded, body, |world, job| {
+                world.pool.task().priority(priority).submit(move || job.run())
+            }),
+            // Time stands still there, so it would never start.
+            Op::StartWithin(_, body) if STILL => self.perform(&Op::Submit(body)),
+            Op::StartWithin(time, body) => self.submit(Kind::Expiring, body, |world, job| {
+                let time = [Duration::ZERO, SHORT, LONG][usize::from(time % 3)];
+                world.pool.task().start_within(time).submit(move || job.run())
             }),
             Op::When(..)
             | Op::SpawnWhen(..)
@@ -277,8 +289,51 @@ impl<P: LockPolicy> Client<P> {
                 let holds = metrics.panicked <= metrics.finished && metrics.finished <= metrics.started;
                 self.expect(holds && metrics.started <= metrics.submitted, || format!("{metrics:?}"));
             }
+            Op::Quiescence => self.quiescence(),
             Op::Shutdown | Op::ShutdownTimeout | Op::ShutdownNow | Op::ShutdownNowTimeout => self.shut_down(op),
             _ => self.handle(op),
+        }
+    }
+
+    fn several(&self, tasks: u8, body: Body, spawned: bool) -> (Vec<Arc<Record>>, Vec<Job<P>>) {
+        let records: Vec<_> = (0..tasks).map(|_| self.record(Kind::Bounded, body, spawned)).collect();
+        let jobs = records.iter().map(|record| self.job(record)).collect();
+        (records, jobs)
+    }
+
+    fn submit_many(&mut self, tasks: u8, body: Body) {
+        let (records, jobs) = self.several(tasks, body, false);
+        let submit = || self.world.pool.submit_many(jobs.into_iter().map(|job| move || job.run()));
+        let handles = self.world.common.ledger.submitting_all(&records, submit);
+        self.expect(handles.len() == records.len(), || "not a handle a task".to_owned());
+        records.into_iter().zip(handles).for_each(|(record, handle)| self.keep(record, handle));
+    }
+
+    fn spawn_many(&mut self, tasks: u8, body: Body) {
+        let (records, jobs) = self.several(tasks, body, true);
+        let mut jobs = jobs.into_iter();
+        let spawn = || self.world.pool.spawn_many(jobs.by_ref().map(|job| move || drop(job.run())));
+        // If not, nobody knows how many were.
+        if self.world.common.ledger.submitting_all(&records, spawn).is_ok() {
+            records.iter().for_each(|record| record.note(|facts| facts.accepted = true));
+        }
+        // Those that were not asked for.
+        jobs.for_each(drop_bomb);
+    }
+
+    /// If there was a moment with nothing to do, all that was submitted before was done by then.
+    fn quiescence(&mut self) {
+        let World { pool, common, .. } = &*self.world;
+        let before = common.ledger.all();
+        let quiescent = if STILL { pool.is_quiescent() } else { pool.await_quiescence(SHORT) };
+        // Another client may be about to submit what it has noted.
+        if quiescent && self.settings().clients == 1 {
+            let counts = |record: &&Arc<Record>| {
+                matches!(record.kind, Kind::Bounded | Kind::Expiring | Kind::Guarded(_) | Kind::Keyed)
+            };
+            for record in before.iter().filter(counts) {
+                self.expect(record.drops.load(SeqCst) > 0, || format!("{record:?} was there at a moment of rest"));
+            }
         }
     }
 

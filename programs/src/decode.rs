@@ -95,6 +95,10 @@ const TASKS: &[Draw] = &[
     |b| Op::Spawn(b.body()),
     |b| Op::TrySubmit(b.body()),
     |b| Op::SubmitWith(b.body()),
+    |b| Op::SubmitMany(b.next() % 6, b.body()),
+    |b| Op::SpawnMany(b.next() % 6, b.body()),
+    |b| Op::Ranked(b.one_of(&[-1, 0, 1]), b.body()),
+    |b| Op::StartWithin(b.next() % 3, b.body()),
 ];
 
 const HANDLES: &[Draw] = &[
@@ -133,6 +137,7 @@ const POOL: &[Draw] = &[
     |b| Op::Resize(b.next() % 8),
     |_| Op::Prestart,
     |_| Op::Metrics,
+    |_| Op::Quiescence,
     |b| Op::Scope(b.next() % 4),
     |_| Op::Join,
     |_| Op::Install,

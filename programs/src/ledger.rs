@@ -19,6 +19,7 @@ pub(crate) enum Outcome {
     Aliased,
     Poisoned,
     Abandoned,
+    Expired,
     /// None that a handle may have.
     Unknown,
 }
@@ -34,6 +35,7 @@ impl Outcome {
             Err(TaskError::Aliased) => Self::Aliased,
             Err(TaskError::Poisoned) => Self::Poisoned,
             Err(TaskError::Abandoned) => Self::Abandoned,
+            Err(TaskError::Expired) => Self::Expired,
             Err(_) => Self::Unknown,
         }
     }
@@ -45,6 +47,8 @@ pub(crate) enum Kind {
     Plain,
     /// Counts towards the bound of the queue: only these can be full or be discarded.
     Bounded,
+    /// The same, and may not start late.
+    Expiring,
     Guarded(Vec<Name>),
     /// By key, or on a strand.
     Keyed,
@@ -246,11 +250,16 @@ impl Ledger {
     }
 
     /// Submits, and notes whether the pool may have been closed by then.
-    pub(crate) fn submitting<R>(&self, record: &Record, submit: impl FnOnce() -> R) -> R {
+    pub(crate) fn submitting<R>(&self, record: &Arc<Record>, submit: impl FnOnce() -> R) -> R {
+        self.submitting_all(std::slice::from_ref(record), submit)
+    }
+
+    /// The same of several.
+    pub(crate) fn submitting_all<R>(&self, records: &[Arc<Record>], submit: impl FnOnce() -> R) -> R {
         let too_late = self.closed.load(SeqCst);
         let result = submit();
         let late = self.closing.load(SeqCst);
-        record.note(|facts| (facts.late, facts.too_late) = (late, too_late));
+        records.iter().for_each(|record| record.note(|facts| (facts.late, facts.too_late) = (late, too_late)));
         result
     }
 

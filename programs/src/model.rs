@@ -77,7 +77,11 @@ impl Model {
             Outcome::Refused => self.may_be_refused(record, facts),
             Outcome::Aliased => names_one_twice(record),
             Outcome::Poisoned => self.poisoned && names_the_first(record),
-            Outcome::Full => self.settings.queue.is_some() && record.kind == Kind::Bounded && !facts.accepted,
+            Outcome::Full => {
+                let bounded = matches!(record.kind, Kind::Bounded | Kind::Expiring);
+                self.settings.queue.is_some() && bounded && !facts.accepted
+            }
+            Outcome::Expired => record.kind == Kind::Expiring && !facts.started,
             Outcome::Cancelled => !facts.started && self.may_be_cancelled(record, facts),
             Outcome::Abandoned | Outcome::Unknown => false,
         }
@@ -101,7 +105,8 @@ impl Model {
 
     /// Whether there is any reason for which it did not run.
     fn may_not_run(&self, record: &Record, facts: &Facts) -> bool {
-        let ends = [Outcome::Refused, Outcome::Aliased, Outcome::Poisoned, Outcome::Full, Outcome::Cancelled];
+        use Outcome::{Aliased, Cancelled, Expired, Full, Poisoned, Refused};
+        let ends = [Refused, Aliased, Poisoned, Full, Cancelled, Expired];
         ends.into_iter().any(|end| self.allows(record, facts, end))
     }
 }

@@ -41,6 +41,13 @@ pub enum Op {
     TrySubmit(Body),
     /// With a context.
     SubmitWith(Body),
+    /// So many in a call.
+    SubmitMany(u8, Body),
+    SpawnMany(u8, Body),
+    /// With a priority.
+    Ranked(i8, Body),
+    /// In no time at all (0), soon (1), or some day.
+    StartWithin(u8, Body),
     When(Vec<Name>, Body),
     SpawnWhen(Vec<Name>, Body),
     Keyed(Vec<Name>, Body),
@@ -85,6 +92,7 @@ pub enum Op {
     Resume,
     Open,
     Metrics,
+    Quiescence,
     Shutdown,
     ShutdownTimeout,
     ShutdownNow,
@@ -203,10 +211,11 @@ impl Program {
         let Settings { clients, workers, queue, .. } = self.settings;
         let in_order = |op: &Op| match op {
             Op::Submit(body) | Op::Spawn(body) | Op::TrySubmit(body) | Op::SubmitWith(body) => plain(body),
+            Op::SubmitMany(_, body) | Op::SpawnMany(_, body) => plain(body),
             Op::Cancel(_) | Op::RequestCancel(_) | Op::Wait(_) | Op::WaitTimeout(_) | Op::Result(_) => true,
             Op::ResultTimeout(_) | Op::TryResult(_) | Op::BlockOn(_) | Op::OnDone(..) | Op::Detach(_) => true,
             Op::WaitFirst | Op::WaitAll | Op::AsCompleted | Op::Share(_) | Op::Prestart | Op::Pause => true,
-            Op::Resume | Op::Open | Op::Metrics | Op::Shutdown | Op::ShutdownTimeout => true,
+            Op::Resume | Op::Open | Op::Metrics | Op::Quiescence | Op::Shutdown | Op::ShutdownTimeout => true,
             _ => false,
         };
         (clients, workers, queue) == (1, 1, None) && self.ops.iter().all(|(_, op)| in_order(op))

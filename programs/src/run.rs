@@ -151,8 +151,9 @@ fn judge(program: &Program, ledger: &Ledger, lines: &Lines, metrics: Option<&Met
         ledger.expect((panicked..=panicked + poisoned + unknown).contains(&metrics.panicked), || {
             format!("{panicked} tasks have panicked, by the pool's count {}", metrics.panicked)
         });
-        let cancelled =
-            count(&|record| record.kind != Kind::Next && record.facts().outcome == Some(Outcome::Cancelled));
+        let cancelled = count(&|record| {
+            record.kind != Kind::Next && matches!(record.facts().outcome, Some(Outcome::Cancelled | Outcome::Expired))
+        });
         ledger.expect((cancelled..=cancelled + unknown).contains(&metrics.cancelled), || {
             format!("{cancelled} tasks were cancelled, by the pool's count {}", metrics.cancelled)
         });

@@ -2,9 +2,11 @@
 //! the user's code is called. Best built with `--cfg lockgrain_soak`, as `cargo xtask soak` does: then the pool pauses where it has set something and not
 //! told of it, and some threads can't be started.
 
+mod books;
 mod operations;
 mod pools;
 mod watch;
+mod world;
 
 use std::any::Any;
 use std::panic;
@@ -17,8 +19,8 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy};
 
-use operations::World;
 use watch::Board;
+use world::World;
 
 #[derive(Parser)]
 struct Arguments {
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| {
         PANICS.fetch_add(1, Relaxed);
         let text = text(info.payload());
-        if !operations::is_expected(text) {
+        if !books::is_expected(text) {
             eprintln!("a panic: {text}, {:?}", info.location());
         }
     }));

@@ -1,5 +1,6 @@
 //! A pool that comes and goes, with settings drawn at random, and ended in one of all ways.
 
+use std::cell::Cell;
 use std::thread;
 use std::time::Duration;
 
@@ -7,8 +8,21 @@ use fastrand::Rng;
 use lockgrain::{Builder, LockPolicy, ThreadPool, WhenFull};
 
 use crate::ON_PURPOSE;
-use crate::operations::{Bomb, Books};
+use crate::books::{Bomb, Books};
 use crate::watch::Slot;
+
+thread_local! {
+    /// What a submitter has around it.
+    static MARK: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+struct Restore(u64);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        MARK.set(self.0);
+    }
+}
 
 fn settings<P: LockPolicy>(random: &mut Rng) -> Builder<P> {
     let mut settings = Builder::new().max_workers(random.usize(1..5)).max_spares(random.usize(0..4));
@@ -36,14 +50,35 @@ fn settings<P: LockPolicy>(random: &mut Rng) -> Builder<P> {
     settings.prestart(random.u32(0..4) == 0)
 }
 
+/// With marks that its tasks find.
+fn marking<P: LockPolicy>(settings: Builder<P>) -> Builder<P> {
+    settings.propagate(|| {
+        assert!(fastrand::u32(0..1_000) > 0, "{ON_PURPOSE}: a capture");
+        let mark = MARK.get();
+        move || {
+            assert!(fastrand::u32(0..1_000) > 0, "{ON_PURPOSE}: what is carried along");
+            Restore(MARK.replace(mark))
+        }
+    })
+}
+
 pub(crate) fn one<P: LockPolicy>(books: &Books, random: &mut Rng, slot: &Slot) {
+    let (mut settings, marks) = (settings::<P>(random), random.u32(0..3) == 0);
+    if marks {
+        settings = marking(settings);
+    }
     // It is broken, or a thread can't be started.
-    let Ok(pool) = settings::<P>(random).build() else { return };
+    let Ok(pool) = settings.build() else { return };
     let mut handles = Vec::new();
     let bomb = random.u32(0..8) == 0;
     for n in 0..random.u64(0..60) {
         let bomb = bomb.then_some(Bomb);
-        handles.push(match random.u32(0..6) {
+        let _before = Restore(MARK.replace(n));
+        let marked = move || {
+            assert!(!marks || MARK.get() == n, "a task without what its submitter had around it");
+            n
+        };
+        handles.push(match random.u32(0..9) {
             0 => pool.schedule(Duration::from_micros(random.u64(0..2_000)), move || n),
             1 => pool.spawn_future(async move { n }),
             2 => {
@@ -55,11 +90,20 @@ pub(crate) fn one<P: LockPolicy>(books: &Books, random: &mut Rng, slot: &Slot) {
                 n
             }),
             4 => pool.submit(move || panic!("{ON_PURPOSE}")),
+            5 => pool.task().priority(random.i8(-1..2)).submit(marked),
+            6 => pool.task().start_within(Duration::from_micros(random.u64(0..500))).submit(marked),
+            7 => {
+                let mut many = pool.submit_many((0..random.u64(1..80)).map(|_| marked));
+                many.pop().expect("there is one at least")
+            }
             _ => pool.submit(move || lockgrain::blocking(|| n)),
         });
         if random.u32(0..10) == 0 {
             let _refused = pool.spawn_broadcast(|_| ());
         }
+    }
+    if random.u32(0..8) == 0 {
+        let _there_was = pool.await_quiescence(Duration::from_millis(1));
     }
     end(pool, random, slot);
     // Whatever came of them, all have an end: who drops the pool in a task does not wait for that, but the handles do.

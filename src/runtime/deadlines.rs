@@ -1,79 +1,51 @@
 //! Tasks that end as expired if they have not started in time: the timer's thread sees to that. `docs/timer.md` has the argument.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::Core;
+use super::due::DueQueue;
 use super::timer::later;
 use crate::policy::LockPolicy;
 use crate::sync::{Arc, Instant, mutant};
 use crate::task::{self, Deadline, JoinRef, Task, TaskError};
 
 /// Those of one pool, also of tasks that have started or ended: these are taken out when they are more than half of all.
-#[derive(Default)]
 pub(super) struct Deadlines {
-    entries: BinaryHeap<Entry>,
-    made: u64,
+    queue: DueQueue<Arc<Deadline>>,
     /// Tasks that have started or ended since they were last taken out: no fewer than there are such entries.
     over: usize,
 }
 
-struct Entry {
-    /// When it is due, and its number.
-    order: Reverse<(Instant, u64)>,
-    deadline: Arc<Deadline>,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.order.cmp(&other.order)
-    }
-}
-
 impl Deadlines {
+    pub(super) fn new() -> Self {
+        Self { queue: DueQueue::new(), over: 0 }
+    }
+
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.entries.peek().map(|entry| entry.order.0.0)
+        self.queue.next_due()
     }
 
     /// True if it is the next one.
     pub(super) fn add(&mut self, deadline: Arc<Deadline>, due: Instant) -> bool {
-        let is_next = self.next_due().is_none_or(|next| due < next);
-        self.entries.push(Entry { order: Reverse((due, self.made)), deadline });
-        self.made += 1;
-        is_next
+        self.queue.add(deadline, due)
     }
 
     pub(super) fn take_next(&mut self) -> Option<Arc<Deadline>> {
-        self.entries.pop().map(|entry| entry.deadline)
+        self.queue.take_next()
     }
 
     /// One is over.
     pub(super) fn note_over(&mut self) {
         self.over += 1;
-        if self.over * 2 > self.entries.len() {
+        if self.over * 2 > self.queue.len() {
             self.over = 0;
-            self.entries.retain(|entry| !entry.deadline.is_over());
+            let _over = self.queue.take(|deadline| deadline.is_over());
         }
     }
 
     #[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.queue.len()
     }
 }
 

@@ -3,14 +3,13 @@
 //! The thread starts with the first such task and ends with the pool. It runs no task. The closure of one that expires, and its callbacks, are all of the
 //! user's that can keep it waiting: what is cancelled is dropped by whoever cancels it.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::ptr;
 use std::time::Duration;
 
 use super::Core;
 use super::current::{Frame, Kind};
 use super::deadlines::Deadlines;
+use super::due::DueQueue;
 use crate::policy::LockPolicy;
 use crate::sync::{Arc, Condvar, Instant, MODEL, Mutex, MutexGuard, mutant, thread};
 use crate::task::{self, Discarded, JoinRef, Needs, Repeats, Task, TaskError};
@@ -31,11 +30,9 @@ pub(super) struct Timer {
 }
 
 struct Agenda {
-    entries: BinaryHeap<Entry>,
+    entries: DueQueue<Entry>,
     /// Of tasks that are queued; they do not hold the pool open.
     deadlines: Deadlines,
-    /// How many have been made, so that what is due at the same time keeps its order.
-    made: u64,
     /// Closures dropped since cancelled tasks were last taken out: no fewer than there are such entries.
     dropped: usize,
     /// Invariant: so while there are entries, or the thread is about to queue one.
@@ -57,8 +54,6 @@ enum Phase {
 }
 
 struct Entry {
-    /// When it is due, and its number.
-    order: Reverse<(Instant, u64)>,
     task: Task,
     kind: Timed,
 }
@@ -73,43 +68,12 @@ enum Timed {
     Again,
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.order.cmp(&other.order)
-    }
-}
-
 impl Agenda {
-    fn next_due(&self) -> Option<Instant> {
-        self.entries.peek().map(|entry| entry.order.0.0)
-    }
-
     /// When the thread has something to do next, and whether that is a deadline.
     fn next(&self) -> Option<(Instant, bool)> {
         let deadline = self.deadlines.next_due().map(|due| (due, true));
-        let task = self.next_due().map(|due| (due, false));
+        let task = self.entries.next_due().map(|due| (due, false));
         [deadline, task].into_iter().flatten().min_by_key(|(due, _)| *due)
-    }
-
-    /// Takes out those that are to go.
-    fn take(&mut self, goes: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        let (gone, kept) = std::mem::take(&mut self.entries).into_iter().partition(goes);
-        self.entries = BinaryHeap::<Entry>::from(kept as Vec<_>);
-        gone
     }
 
     fn is_over(&self) -> bool {
@@ -120,9 +84,8 @@ impl Agenda {
 impl Timer {
     pub(super) fn new() -> Self {
         let agenda = Agenda {
-            entries: BinaryHeap::new(),
-            deadlines: Deadlines::default(),
-            made: 0,
+            entries: DueQueue::new(),
+            deadlines: Deadlines::new(),
             dropped: 0,
             holds_open: false,
             phase: Phase::Open,
@@ -158,7 +121,7 @@ impl Timer {
     fn close(&self, phase: Phase, goes: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let mut agenda = self.agenda.lock();
         agenda.phase = agenda.phase.max(phase);
-        let gone = agenda.take(goes);
+        let gone = agenda.entries.take(goes);
         drop(agenda);
         self.changed.notify_one();
         gone
@@ -196,12 +159,9 @@ impl<P: LockPolicy> Core<P> {
             timer.changed.notify_one();
             return;
         }
-        let earliest = agenda.next_due().is_none_or(|first| due < first);
-        let order = Reverse((due, agenda.made));
-        agenda.made += 1;
-        agenda.entries.push(Entry { order, task, kind });
+        let is_next = agenda.entries.add(Entry { task, kind }, due);
         drop(agenda);
-        if earliest {
+        if is_next {
             timer.changed.notify_one();
         }
     }
@@ -291,7 +251,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Queues the task that is due first.
     fn fire(self: &Arc<Self>, mut agenda: MutexGuard<'_, Agenda>) {
-        let Some(Entry { task, kind, .. }) = agenda.entries.pop() else { return };
+        let Some(Entry { task, kind }) = agenda.entries.take_next() else { return };
         drop(agenda);
         if task.is_spent() {
             self.count_cancelled(1);
@@ -312,7 +272,7 @@ impl<P: LockPolicy> Core<P> {
             return;
         }
         agenda.dropped = 0;
-        let gone = agenda.take(|entry| entry.task.is_spent());
+        let gone = agenda.entries.take(|entry| entry.task.is_spent());
         let is_over = agenda.is_over();
         drop(agenda);
         if is_over {

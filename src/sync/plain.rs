@@ -41,7 +41,7 @@ pub(crate) mod hint {
 
 pub(crate) mod thread {
     #[cfg(lockgrain_soak)]
-    pub(crate) use crate::sync::soak::Builder;
+    pub use crate::sync::soak::Builder;
     #[cfg(not(lockgrain_soak))]
     pub use std::thread::Builder;
     pub use std::thread::{JoinHandle, Thread, current, spawn, yield_now};

@@ -52,7 +52,7 @@ fn draw() -> u64 {
 /// Between a set and its notification: mostly nothing, sometimes the others get the processor, rarely for long.
 pub(crate) fn gap() {
     let drawn = draw() >> 32;
-    if drawn % 32 != 0 {
+    if !drawn.is_multiple_of(32) {
         return;
     }
     GAPS.fetch_add(1, Relaxed);
@@ -64,29 +64,44 @@ pub(crate) fn gap() {
 
 /// As std's, but one of so many starts fails as `LOCKGRAIN_SOAK_UNSTARTED` says; 0 for none.
 #[derive(Debug)]
-pub(crate) struct Builder(thread::Builder);
+pub struct Builder(thread::Builder);
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Builder {
-    pub(crate) fn new() -> Self {
+    /// As std's.
+    pub fn new() -> Self {
         Self(thread::Builder::new())
     }
 
-    pub(crate) fn name(self, name: String) -> Self {
+    /// As std's.
+    #[must_use]
+    pub fn name(self, name: String) -> Self {
         Self(self.0.name(name))
     }
 
-    pub(crate) fn stack_size(self, bytes: usize) -> Self {
+    /// As std's.
+    #[must_use]
+    pub fn stack_size(self, bytes: usize) -> Self {
         Self(self.0.stack_size(bytes))
     }
 
-    pub(crate) fn spawn<T, F>(self, f: F) -> io::Result<thread::JoinHandle<T>>
+    /// As std's.
+    ///
+    /// # Errors
+    /// As std's, and as if there were too many threads.
+    pub fn spawn<T, F>(self, f: F) -> io::Result<thread::JoinHandle<T>>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
         static ONE_OF: OnceLock<u64> = OnceLock::new();
         let one_of = setting(&ONE_OF, "LOCKGRAIN_SOAK_UNSTARTED");
-        if one_of > 0 && (draw() >> 32) % one_of == 0 {
+        if one_of > 0 && (draw() >> 32).is_multiple_of(one_of) {
             UNSTARTED.fetch_add(1, Relaxed);
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -23,6 +23,13 @@ pub(crate) struct Options {
     stall: u64,
 }
 
+impl Options {
+    /// Long enough to see that it goes.
+    pub(crate) fn short() -> Self {
+        Self { minutes: 0.1, policy: None, seed: None, stall: 60 }
+    }
+}
+
 pub(crate) fn soak(options: &Options) -> Result<()> {
     let seed = options.seed.map_or_else(
         || std::time::UNIX_EPOCH.elapsed().map_or(1, |now| u64::from(now.subsec_nanos())).to_string(),
