@@ -51,6 +51,39 @@ fn each_task_is_there_under_each_policy() {
     each_task_is_there::<LockFree>();
 }
 
+fn a_worker_does_one_thing_at_a_time<P: LockPolicy>() {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let pool = recorded::<P>(100_000);
+    for round in 0..5 {
+        pool.spawn_many((0..200).map(|_| || ())).unwrap();
+        // Some sleep by then, and some look for work.
+        std::thread::sleep(Duration::from_micros(100 << (2 * round)));
+        pool.broadcast(|_| ());
+    }
+    let inner = pool.clone();
+    pool.submit(move || inner.pause()).result().unwrap();
+    pool.spawn_many((0..200).map(|_| || ())).unwrap();
+    std::thread::sleep(PAUSE);
+    pool.resume();
+    pool.shutdown();
+    let mut events = pool.timeline().unwrap().events;
+    events.retain(|event| matches!(event.activity, Activity::Task | Activity::Parked));
+    assert!(events.len() > 1000);
+    events.sort_by_key(|event| (event.worker, event.start));
+    for pair in events.windows(2).filter(|pair| pair[0].worker == pair[1].worker) {
+        assert!(pair[0].start + pair[0].duration <= pair[1].start, "{pair:?}");
+    }
+    // None began before the pause and ended after it.
+    assert!(events.iter().all(|event| event.activity == Activity::Parked || event.duration < PAUSE));
+}
+
+#[test]
+fn a_worker_does_one_thing_at_a_time_under_each_policy() {
+    a_worker_does_one_thing_at_a_time::<GlobalLock>();
+    a_worker_does_one_thing_at_a_time::<FineGrained>();
+    a_worker_does_one_thing_at_a_time::<LockFree>();
+}
+
 #[test]
 fn waits_for_the_lock_are_there() {
     let pool = recorded::<GlobalLock>(1000);

@@ -78,11 +78,12 @@ impl Recorder {
         Self { epoch: Instant::now(), most, workers }
     }
 
-    /// Notes what `worker` has done from `since` on, until now.
-    pub(super) fn note(&self, worker: usize, activity: Activity, task: &'static str, since: Instant) {
-        let (start, duration) = (since.duration_since(self.epoch), Instant::now().duration_since(since));
+    /// Notes what `worker` has done from `since` on, until now; when that is.
+    pub(super) fn note(&self, worker: usize, activity: Activity, task: &'static str, since: Instant) -> Instant {
+        let now = Instant::now();
+        let (start, duration) = (since.duration_since(self.epoch), now.duration_since(since));
         if activity == Activity::LockWait && duration < NO_WAIT {
-            return;
+            return now;
         }
         let mut recorded = self.workers[worker].lock();
         if recorded.events.len() < self.most {
@@ -90,6 +91,7 @@ impl Recorder {
         } else {
             recorded.lost += 1;
         }
+        now
     }
 
     pub(super) fn timeline(&self) -> Timeline {

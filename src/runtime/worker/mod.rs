@@ -45,6 +45,8 @@ pub(super) struct Worker<P: LockPolicy> {
     hold: Cell<Option<(&'static str, Instant)>>,
     /// Since when it blocks, if it does, and if somebody wants to know.
     blocked_since: Cell<Option<Instant>>,
+    /// When the last task ended, if the next one follows at once: to be noted for both with one look at the clock.
+    ended: Cell<Option<Instant>>,
     /// The same task, while it has let go.
     blocked: Cell<Option<&'static str>>,
     patience: Patience,
@@ -69,6 +71,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         hold: Cell::new(None),
         blocked: Cell::new(None),
         blocked_since: Cell::new(None),
+        ended: Cell::new(None),
         patience: Patience::new(),
         turns: Turns::default(),
         leaves: Cell::new(false),
@@ -128,6 +131,7 @@ impl<P: LockPolicy> Worker<P> {
         let core = &*self.core;
         loop {
             if core.pause.is_on() {
+                self.ended.set(None);
                 // It counts as active: nobody else could do more.
                 self.leave_gate();
                 core.pause.wait(|| core.may_be_quiescent());
@@ -167,6 +171,7 @@ impl<P: LockPolicy> Worker<P> {
                 // Whoever is in the way may wait for this core.
                 Find::Retry => hint::yield_now(),
                 Find::Empty => {
+                    self.ended.set(None);
                     self.leave_gate();
                     if self.look() {
                         continue;
@@ -194,6 +199,7 @@ impl<P: LockPolicy> Worker<P> {
     /// Runs a task that is for this worker alone; false if there is none.
     #[cold]
     fn run_mail(&self, frame: &Frame) -> bool {
+        self.ended.set(None);
         let Some(task) = self.core.mail.take(self.index) else { return false };
         self.search_no_more();
         if P::Gate::EXCLUSIVE && !self.holds.get() {
@@ -310,12 +316,13 @@ impl<P: LockPolicy> Worker<P> {
         if let Some(since) = self.core.watch() {
             self.hold.set(Some((task.name(), since)));
         }
-        match self.clock() {
+        match &self.core.recorder {
             None => self.settle(task),
-            since => {
+            Some(recorder) => {
                 let name = task.name();
+                let since = self.ended.take().unwrap_or_else(Instant::now);
                 self.settle(task);
-                self.note(Activity::Task, name, since);
+                self.ended.set(Some(recorder.note(self.index, Activity::Task, name, since)));
             }
         }
         if P::Gate::EXCLUSIVE {
@@ -335,6 +342,7 @@ impl<P: LockPolicy> Worker<P> {
     /// Notes what it has done since then.
     fn note(&self, activity: Activity, task: &'static str, since: Option<Instant>) {
         if let (Some(recorder), Some(since)) = (&self.core.recorder, since) {
+            self.ended.set(None);
             recorder.note(self.index, activity, task, since);
         }
     }
