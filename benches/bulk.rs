@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use lockgrain::{
-    Builder, ChunkSize, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, ThreadPool, as_completed, join_all,
-    wait,
+    Builder, Bulk, ChunkSize, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, ThreadPool, as_completed,
+    join_all, wait,
 };
 use lockgrain_benches::{chili_fib, fib, rayon_fib};
 use rayon::prelude::*;
@@ -35,6 +35,8 @@ struct Pools {
     lock_free: ThreadPool<LockFree>,
     fine: ThreadPool<FineGrained>,
     global: ThreadPool<GlobalLock>,
+    /// With a timeline each.
+    recorded: (ThreadPool<LockFree>, ThreadPool<FineGrained>, ThreadPool<GlobalLock>),
     rayon: rayon::ThreadPool,
     chili: chili::ThreadPool,
     workers: usize,
@@ -47,6 +49,11 @@ fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
     Builder::new().max_workers(workers).prestart(true).build().expect("good settings")
 }
 
+/// With room for the events of all rounds.
+fn recorded<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
+    Builder::new().max_workers(workers).prestart(true).timeline(10_000_000).build().expect("good settings")
+}
+
 impl Pools {
     fn new(workers: usize) -> Self {
         let rayon = rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("good settings");
@@ -55,6 +62,7 @@ impl Pools {
             lock_free: pool(workers),
             fine: pool(workers),
             global: pool(workers),
+            recorded: (recorded(workers), recorded(workers), recorded(workers)),
             rayon,
             chili: chili::ThreadPool::with_config(chili),
             workers,
@@ -158,27 +166,43 @@ const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
         ],
     ),
     (
-        "map, 10^7 small items",
+        "10^7 small items",
         &[
-            ("lock-free", |pools| small(&pools.lock_free)),
-            ("fine", |pools| small(&pools.fine)),
-            ("global", |pools| small(&pools.global)),
+            ("map_all, lock-free", |pools| small_all(pools.lock_free.bulk())),
+            ("map_all, lock-free, a buffer of 2^18", |pools| small_all(pools.lock_free.bulk().buffer_size(1 << 18))),
+            ("map_all, fine", |pools| small_all(pools.fine.bulk())),
+            ("map_all, fine, a buffer of 2^18", |pools| small_all(pools.fine.bulk().buffer_size(1 << 18))),
+            ("map_all, global", |pools| small_all(pools.global.bulk())),
+            ("map, lock-free", |pools| small(pools.lock_free.bulk())),
+            ("map, lock-free, a buffer of 2^18", |pools| small(pools.lock_free.bulk().buffer_size(1 << 18))),
             ("rayon", |pools| pools.rayon.install(|| use_up(items().into_par_iter().map(work).collect::<Vec<_>>()))),
             ("std::thread::scope", small_by_threads),
             ("serial", |_| use_up(items().map(work).collect::<Vec<_>>())),
         ],
     ),
     (
-        "map, 10^4 uneven items",
+        "10^4 uneven items",
         &[
-            ("lock-free", |pools| uneven(&pools.lock_free)),
-            ("fine", |pools| uneven(&pools.fine)),
-            ("global", |pools| uneven(&pools.global)),
+            ("map_all, lock-free", |pools| uneven_all(&pools.lock_free)),
+            ("map_all, fine", |pools| uneven_all(&pools.fine)),
+            ("map_all, global", |pools| uneven_all(&pools.global)),
+            ("map, lock-free", |pools| uneven(&pools.lock_free)),
             ("rayon", |pools| {
                 pools.rayon.install(|| use_up((0..UNEVEN).into_par_iter().map(heavy).collect::<Vec<_>>()))
             }),
             ("std::thread::scope", uneven_by_threads),
             ("serial", |_| use_up((0..UNEVEN).map(heavy).collect::<Vec<_>>())),
+        ],
+    ),
+    (
+        "10^5 tasks of some 2 µs",
+        &[
+            ("lock-free", |pools| some(&pools.lock_free)),
+            ("lock-free, with a timeline", |pools| some(&pools.recorded.0)),
+            ("fine", |pools| some(&pools.fine)),
+            ("fine, with a timeline", |pools| some(&pools.recorded.1)),
+            ("global", |pools| some(&pools.global)),
+            ("global, with a timeline", |pools| some(&pools.recorded.2)),
         ],
     ),
     (
@@ -312,6 +336,12 @@ fn one_by_one<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert!(pool.await_quiescence(Duration::from_secs(60)), "it is not done");
 }
 
+fn some<P: LockPolicy>(pool: &ThreadPool<P>) {
+    pool.scope(|s| {
+        (0..100_000).for_each(|n| s.spawn(move || use_up((0..170).fold(n, |hash, _| work(hash)))).expect("it is open"))
+    });
+}
+
 fn items() -> std::ops::Range<u64> {
     0..10_000_000
 }
@@ -321,8 +351,12 @@ fn work(n: u64) -> u64 {
     (0..8).fold(n, |hash, _| (hash ^ (hash >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9))
 }
 
-fn small<P: LockPolicy>(pool: &ThreadPool<P>) {
-    let results = pool.bulk().chunk_size(ChunkSize::Auto).map(items(), work);
+fn small_all<P: LockPolicy>(bulk: Bulk<'_, P>) {
+    use_up(bulk.chunk_size(ChunkSize::Auto).map_all(items(), work).expect("no panic"));
+}
+
+fn small<P: LockPolicy>(bulk: Bulk<'_, P>) {
+    let results = bulk.chunk_size(ChunkSize::Auto).map(items(), work);
     black_box(results.map(|result| result.expect("no panic")).collect::<Vec<_>>());
 }
 
@@ -343,6 +377,10 @@ const UNEVEN: u64 = 10_000;
 fn heavy(n: u64) -> u64 {
     let rounds = if n.is_multiple_of(100) || n >= UNEVEN - 100 { 10_000 } else { 500 };
     (0..rounds).fold(n, |hash, _| work(hash))
+}
+
+fn uneven_all<P: LockPolicy>(pool: &ThreadPool<P>) {
+    use_up(pool.bulk().chunk_size(ChunkSize::Auto).map_all(0..UNEVEN, heavy).expect("no panic"));
 }
 
 fn uneven<P: LockPolicy>(pool: &ThreadPool<P>) {

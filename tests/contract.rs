@@ -191,6 +191,9 @@ stamp! {
         invoke_any_gives_one_success,
         for_each_waits_for_all_before_it_fails,
         try_map_begins_nothing_after_an_error,
+        map_all_gives_all_values_in_order,
+        a_map_all_that_fails_drops_all_values,
+        a_map_all_whose_time_runs_out_leaves_its_tasks_alone,
         map_is_used_inside_a_task,
         map_on_a_pool_that_is_shut_down_is_refused;
     pause:

@@ -1,11 +1,46 @@
 //! A few items of a bulk operation, which one task works on.
 
+use std::iter::Fuse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 
-use super::TaskHandle;
 use super::waitable::{Reference, Waitable, sealed::Sealed};
+use super::{ChunkSize, TaskHandle};
 use crate::task::{Target, TaskError, drop_quietly};
+
+/// Most items that [`ChunkSize::Auto`] puts into one task, and into how many parts a worker it divides what is left.
+const MOST: usize = 1 << 14;
+const PARTS: usize = 4;
+
+/// Of so many items, for one task.
+pub(super) fn one_part(items: usize, workers: usize) -> usize {
+    (items / (PARTS * workers)).clamp(1, MOST)
+}
+
+/// The items of the input, a chunk at a time.
+pub(super) struct Chunks<I> {
+    items: Fuse<I>,
+    size: ChunkSize,
+    workers: usize,
+    /// So many have been taken.
+    taken: usize,
+}
+
+impl<I: Iterator> Chunks<I> {
+    pub(super) fn new(items: I, size: ChunkSize, workers: usize) -> Self {
+        Self { items: items.fuse(), size, workers, taken: 0 }
+    }
+
+    /// Appends the next chunk's items. If the input panics, those before are there.
+    pub(super) fn take(&mut self, chunk: &mut Vec<I::Item>) {
+        let size = match self.size {
+            ChunkSize::Items(items) => items,
+            ChunkSize::Auto => one_part(self.items.size_hint().0.max(self.taken), self.workers),
+        };
+        chunk.extend(self.items.by_ref().take(size));
+        self.taken += chunk.len();
+    }
+}
 
 /// The results of one chunk's items, in runs of values with an error behind each but the last.
 pub(super) struct Chunk<T>(Vec<(Vec<T>, Option<TaskError>)>);

@@ -1,12 +1,14 @@
 //! One function over many items.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::batch::{Batch, Chunk};
+use super::batch::{Batch, Chunk, Chunks, one_part};
 use super::gathered::Gathered;
 use super::map::{Buffer, Map, MapUnordered, Queue, Source, Stream};
+use super::part::{Filled, Parts, fill};
 use super::pool::submit;
 use super::{Failure, ThreadPool};
 use crate::policy::LockPolicy;
@@ -15,17 +17,13 @@ use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Arc, Instant};
 use crate::task::TaskError;
 
-/// Most items that [`ChunkSize::Auto`] puts into one task, and into how many parts a worker it divides what is left.
-const MOST: usize = 1 << 12;
-const PARTS: usize = 4;
-
 /// How many items of a bulk operation one task works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkSize {
     /// So many, but the last.
     Items(usize),
     /// Many at the beginning, so that tasks cost little, and ever fewer, so that the workers are done at the same time: each time a fixed
-    /// part of the items that are left, by the input's `size_hint`, or else as many as were submitted; at most 4,096.
+    /// part of the items that are left, by the input's `size_hint`, or else as many as were submitted; at most 16,384.
     ///
     /// ("Guided self-scheduling", Polychronopoulos and Kuck, IEEE Transactions on Computers, 1987.)
     Auto,
@@ -127,6 +125,20 @@ impl<P: LockPolicy> Bulk<'_, P> {
         first
     }
 
+    /// See [`ThreadPool::map_all`].
+    ///
+    /// # Errors
+    /// The first item's, in the order of the input, that has failed.
+    pub fn map_all<I, T, F>(self, items: I, f: F) -> Result<Vec<T>, TaskError>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+    {
+        let Ok(values) = self.collect(items.into_iter(), move |item| Ok::<_, Infallible>(f(item)))?;
+        Ok(values)
+    }
+
     /// See [`ThreadPool::try_map`].
     ///
     /// # Errors
@@ -138,35 +150,66 @@ impl<P: LockPolicy> Bulk<'_, P> {
         E: Send + 'static,
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
     {
-        /// Has the rest not begin, unless it is told that all is well.
-        struct Fails<'a>(&'a AtomicBool);
-        impl Drop for Fails<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Relaxed);
-            }
+        match self.collect(items.into_iter(), f) {
+            Ok(values) => values.map_err(Failure::Error),
+            Err(error) => Err(Failure::Task(error)),
         }
-        let failed = AtomicBool::new(false);
-        let unless_failed = move |item| {
-            if failed.load(Relaxed) {
-                return Err(None);
-            }
-            let fails = Fails(&failed);
-            let value = f(item).map_err(Some)?;
-            std::mem::forget(fails);
-            Ok(value)
+    }
+
+    /// All values, or the first failure, after which no item is begun. An item of the `map` below is a chunk, which fills its part of the vector.
+    fn collect<I, T, E, F>(self, items: I, f: F) -> Result<Result<Vec<T>, E>, TaskError>
+    where
+        I: Iterator<Item: Send + 'static>,
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let expected = match items.size_hint() {
+            (least, Some(_)) => least,
+            // It may be endless.
+            (_, None) => 0,
         };
-        let mut values = Vec::new();
+        let mut parts = Parts::with_capacity(expected);
+        let mut values = Filled::before(&parts);
+        let chunk_size = self.size();
+        let mut chunks = Chunks::new(items, chunk_size, self.core.workers());
+        let chunks = std::iter::from_fn(move || {
+            let mut items = Vec::new();
+            chunks.take(&mut items);
+            let len = items.len();
+            (len > 0).then(|| (items, parts.next(len)))
+        });
+        let failed = AtomicBool::new(false);
+        let buffer_size = match chunk_size {
+            ChunkSize::Items(items) if self.buffer_size < usize::MAX => self.buffer_size / items,
+            _ => usize::MAX,
+        };
+        let bulk = Self { chunk_size: ChunkSize::Items(1), buffer_size, ..self };
         let mut failure = None;
-        for result in self.map(items, unless_failed) {
+        let mut results = bulk.map(chunks, move |(items, part)| fill(items, part, &f, &failed));
+        while let Some(result) = results.next() {
             match result {
-                Ok(Ok(value)) => values.push(value),
+                Ok(Ok(part)) => {
+                    values.push(part);
+                    continue;
+                }
                 // Not begun: the reason comes later.
                 Ok(Err(None)) => {}
-                Ok(Err(Some(error))) => failure = failure.or(Some(Failure::Error(error))),
-                Err(error) => failure = failure.or(Some(Failure::Task(error))),
+                Ok(Err(Some(error))) => failure = failure.or(Some(Ok(Err(error)))),
+                Err(error) => failure = failure.or(Some(Err(error))),
             }
+            results.0.take_no_more();
         }
-        failure.map_or(Ok(values), Err)
+        failure.unwrap_or_else(|| Ok(Ok(values.into_vec())))
+    }
+
+    /// The chunk's size, in view of the buffer's.
+    fn size(&self) -> ChunkSize {
+        match self.chunk_size {
+            ChunkSize::Items(items) => ChunkSize::Items(items.min(self.buffer_size)),
+            ChunkSize::Auto if self.buffer_size == usize::MAX => ChunkSize::Auto,
+            ChunkSize::Auto => ChunkSize::Items(one_part(self.buffer_size, self.core.workers())),
+        }
     }
 
     fn stream<'i, I, T, F, Q>(self, items: I, f: F, queue: Q) -> Stream<'i, T, Q>
@@ -179,25 +222,15 @@ impl<P: LockPolicy> Bulk<'_, P> {
         // A time too far to be told is for ever.
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let stopped = Arc::new(AtomicBool::new(false));
-        let most = self.buffer_size;
-        let chunk_size = match self.chunk_size {
-            ChunkSize::Items(items) => ChunkSize::Items(items.min(most)),
-            ChunkSize::Auto if most == usize::MAX => ChunkSize::Auto,
-            ChunkSize::Auto => ChunkSize::Items((most / (PARTS * self.core.workers())).clamp(1, MOST)),
-        };
+        let chunk_size = self.size();
         let step = if let ChunkSize::Items(items) = chunk_size { items } else { 1 };
-        let source = source(self.core.clone(), items, f, chunk_size, stopped.clone());
-        Stream::new(source, queue, Buffer { step, most }, deadline, stopped)
+        let chunks = Chunks::new(items, chunk_size, self.core.workers());
+        let source = source(self.core.clone(), chunks, f, stopped.clone());
+        Stream::new(source, queue, Buffer { step, most: self.buffer_size }, deadline, stopped)
     }
 }
 
-fn source<'i, P, I, T, F>(
-    core: Arc<Core<P>>,
-    items: I,
-    f: F,
-    chunk_size: ChunkSize,
-    stopped: Arc<AtomicBool>,
-) -> Source<'i, T>
+fn source<'i, P, I, T, F>(core: Arc<Core<P>>, mut chunks: Chunks<I>, f: F, stopped: Arc<AtomicBool>) -> Source<'i, T>
 where
     P: LockPolicy,
     I: Iterator<Item: Send + 'static> + 'i,
@@ -205,20 +238,13 @@ where
     F: Fn(I::Item) -> T + Send + Sync + 'static,
 {
     let f = Arc::new(f);
-    let mut items = items.fuse();
     let mut panicked = None;
-    let mut submitted = 0;
     Box::new(move || {
         if let Some(panic) = &mut panicked {
             return Option::take(panic);
         }
-        let size = match chunk_size {
-            ChunkSize::Items(items) => items,
-            ChunkSize::Auto => (items.size_hint().0.max(submitted) / (PARTS * core.workers())).clamp(1, MOST),
-        };
         let mut chunk = Vec::new();
-        let mut take = |chunk: &mut Vec<_>| chunk.extend(items.by_ref().take(size));
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| take(&mut chunk))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| chunks.take(&mut chunk))) {
             // At its place, after what came before; and then nothing more.
             let panic = Batch::Failed(TaskError::unwound(payload));
             panicked = Some(None);
@@ -227,7 +253,6 @@ where
             }
             panicked = Some(Some(panic));
         }
-        submitted += chunk.len();
         let f = f.clone();
         let len = chunk.len();
         match len {
@@ -289,7 +314,37 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.bulk().for_each(items, f)
     }
 
-    /// The values of `f` for all items, in their order; after the first error, or panic, no other item is begun.
+    /// The values of `f` for all items, in their order: waits for them. After the first panic no other item is begun.
+    ///
+    /// The tasks write the values where they belong, in one vector, so this takes less time than to collect those of [`map`](Self::map), which come
+    /// one by one. If items take less than some µs, have each task work on many: `pool.bulk().chunk_size(ChunkSize::Auto).map_all(..)`.
+    ///
+    /// # Errors
+    /// The first item's, in the order of the input, that has failed.
+    ///
+    /// ```
+    /// use lockgrain::ChunkSize;
+    ///
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// assert_eq!(pool.map_all(["a", "bc", "def"], str::len)?, [1, 2, 3]);
+    ///
+    /// let squares = pool.bulk().chunk_size(ChunkSize::Auto).map_all(0..100_000_u64, |n| n * n)?;
+    /// assert_eq!(squares[99_999], 9_999_800_001);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "collect")]
+    #[doc(alias = "par_iter")]
+    pub fn map_all<I, T, F>(&self, items: I, f: F) -> Result<Vec<T>, TaskError>
+    where
+        I: IntoIterator<Item: Send + 'static>,
+        T: Send + 'static,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+    {
+        self.bulk().map_all(items, f)
+    }
+
+    /// As [`map_all`](Self::map_all), of a function that may fail; after the first error, or panic, no other item is begun, and no more of the input is
+    /// taken.
     ///
     /// # Errors
     /// [`Failure::Error`] or [`Failure::Task`]: the first failed item's, in the order of the input.

@@ -111,6 +111,11 @@ impl<'a, T, Q: Queue<T>> Stream<'a, T, Q> {
         }
     }
 
+    /// Leaves the rest of the input where it is.
+    pub(super) fn take_no_more(&mut self) {
+        self.source = None;
+    }
+
     fn stop(&mut self) {
         self.ended = true;
         self.source = None;
@@ -121,17 +126,17 @@ impl<'a, T, Q: Queue<T>> Stream<'a, T, Q> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<T, TaskError>> {
-        if self.source.is_none()
-            && let Some(value) = self.opened.next_value()
-        {
-            return Some(Ok(value));
+        match self.opened.next_value() {
+            Some(value) => Some(Ok(value)),
+            None => self.next_after_wait(),
         }
-        self.next_after_wait()
     }
 
     fn next_after_wait(&mut self) -> Option<Result<T, TaskError>> {
         let mut next = self.opened.next();
         while next.is_none() && !self.ended {
+            // What has been yielded makes room.
+            self.fill();
             match self.queue.next(self.deadline) {
                 Ok(Some(batch)) => {
                     self.queued -= batch.len();

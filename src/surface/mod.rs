@@ -19,6 +19,7 @@ mod life;
 mod limit;
 mod many;
 mod map;
+mod part;
 mod pool;
 mod promise;
 mod quiescence;

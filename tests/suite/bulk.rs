@@ -229,8 +229,102 @@ pub(crate) fn try_map_begins_nothing_after_an_error<P: LockPolicy>(pool: &Thread
     });
     assert!(matches!(failed, Err(Failure::Error("three"))));
     assert_eq!(runs.load(SeqCst), 4);
+    // The rest of the input is not asked for.
+    for chunk_size in [ChunkSize::Items(1), ChunkSize::Items(3), ChunkSize::Auto] {
+        let endless =
+            pool.bulk().chunk_size(chunk_size).buffer_size(50).try_map(0.., |n| if n < 1000 { Ok(n) } else { Err(n) });
+        assert!(matches!(endless, Err(Failure::Error(1000..))), "{endless:?}");
+    }
     let panics = pool.try_map(0..10, |n| if n == 3 { panic!("three") } else { Ok::<_, ()>(n) });
     assert!(matches!(panics, Err(Failure::Task(error)) if error.is_panic()));
+}
+
+pub(crate) fn map_all_gives_all_values_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
+    /// Says that there are so many, whatever there are.
+    struct Says(std::ops::Range<u64>, usize);
+    impl Iterator for Says {
+        type Item = u64;
+        fn next(&mut self) -> Option<u64> {
+            self.0.next()
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.1, Some(self.1))
+        }
+    }
+    assert_eq!(pool.map_all(0..10, square).unwrap(), Vec::from_iter((0..10).map(square)));
+    for chunk_size in [ChunkSize::Items(1), ChunkSize::Items(7), ChunkSize::Auto] {
+        for buffer_size in [5, 300, usize::MAX] {
+            for says in [0, 50, 100, 120] {
+                let bulk = pool.bulk().chunk_size(chunk_size).buffer_size(buffer_size);
+                let all = bulk.map_all(Says(0..100, says), square).unwrap();
+                assert_eq!(all, Vec::from_iter((0..100).map(square)), "{chunk_size:?} {buffer_size} {says}");
+            }
+        }
+    }
+    // Of unknown length.
+    let odd = |n: &u64| n % 2 == 1;
+    let all = pool.bulk().chunk_size(ChunkSize::Auto).map_all((0..1000).filter(odd), square).unwrap();
+    assert_eq!(all, Vec::from_iter((0..1000).filter(odd).map(square)));
+    assert!(pool.map_all(std::iter::empty::<u64>(), square).unwrap().is_empty());
+    assert_eq!(pool.map_all(0..5, drop).unwrap().len(), 5);
+}
+
+pub(crate) fn a_map_all_that_fails_drops_all_values<P: LockPolicy>(pool: &ThreadPool<P>) {
+    struct Counted(Arc<AtomicUsize>);
+    impl Counted {
+        fn new(now: &Arc<AtomicUsize>) -> Self {
+            now.fetch_add(1, SeqCst);
+            Self(now.clone())
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, SeqCst);
+        }
+    }
+    for chunk_size in [1, 7, 200] {
+        let now = Arc::new(AtomicUsize::new(0));
+        let (items, values) = (now.clone(), now.clone());
+        let failed =
+            pool.bulk().chunk_size(chunk_size).map_all((0..100).map(|n| (n, Counted::new(&items))), move |(n, _)| {
+                assert!(n != 40, "forty");
+                Counted::new(&values)
+            });
+        assert!(failed.is_err_and(|error| error.is_panic()));
+        assert_eq!(now.load(SeqCst), 0, "{chunk_size}");
+
+        let bulk = pool.bulk().chunk_size(chunk_size);
+        let values = now.clone();
+        let failed = bulk.map_all((0..100).inspect(|n| assert!(*n != 40, "forty")), move |_| Counted::new(&values));
+        assert!(failed.is_err_and(|error| error.is_panic()));
+        assert_eq!(now.load(SeqCst), 0, "{chunk_size}");
+
+        let values = now.clone();
+        let all = pool.bulk().chunk_size(chunk_size).map_all(0..100, move |_| Counted::new(&values)).unwrap();
+        assert_eq!(now.load(SeqCst), 100);
+        drop(all);
+        assert_eq!(now.load(SeqCst), 0, "{chunk_size}");
+    }
+}
+
+pub(crate) fn a_map_all_whose_time_runs_out_leaves_its_tasks_alone<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let occupied = Occupied::all(pool);
+    let bulk = pool.bulk().chunk_size(10).timeout(SHORT);
+    assert!(matches!(bulk.map_all(0..100, square), Err(TaskError::TimedOut)));
+    drop(occupied);
+    let (open, gate) = mpsc::channel::<()>();
+    let (gate, started) = (std::sync::Mutex::new(gate), Arc::new(AtomicUsize::new(0)));
+    let starts = started.clone();
+    let late = pool.bulk().chunk_size(10).timeout(SHORT * 10).map_all(0..20, move |n| {
+        starts.fetch_add(1, SeqCst);
+        let _closed = gate.lock().map(|gate| gate.recv());
+        n.to_string()
+    });
+    assert!(matches!(late, Err(TaskError::TimedOut)));
+    // Those that run write where nobody waits any more.
+    drop(open);
+    pool.shutdown();
+    assert!(started.load(SeqCst) <= 20);
 }
 
 pub(crate) fn map_is_used_inside_a_task<P: LockPolicy>(pool: &ThreadPool<P>) {
