@@ -3,10 +3,14 @@
 //!
 //! `cargo run --release -p lockgrain-benches --bin compare -- --help`
 
+use std::error::Error;
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use lockgrain_benches::{Peer, Workload, all};
+use serde::Serialize;
 
 #[derive(Parser)]
 #[command(about = "Medians over interleaved rounds: nanoseconds a task")]
@@ -17,16 +21,36 @@ struct Arguments {
     /// Threads of each pool.
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Only these workloads: spawn, submit, producers, fan-out, chain, round-trip, wake.
+    /// Only these workloads: spawn, submit, producers, fan-out, chain, round-trip, wake; and queued-N, which is not among those that run without this.
     #[arg(long, value_delimiter = ',', value_parser = workload)]
     only: Vec<Workload>,
     /// Only these pools, and the first.
     #[arg(long, value_delimiter = ',')]
     peers: Vec<String>,
+    /// Where the figures go too, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// What the JSON says.
+#[derive(Serialize)]
+struct Run {
+    workers: usize,
+    rounds: usize,
+    cells: Vec<Cell>,
+}
+
+/// Nanoseconds a task.
+#[derive(Serialize)]
+struct Cell {
+    workload: String,
+    peer: &'static str,
+    tasks: u64,
+    median: f64,
 }
 
 fn workload(name: &str) -> Result<Workload, String> {
-    Workload::ALL.into_iter().find(|workload| workload.name() == name).ok_or_else(|| format!("no workload `{name}`"))
+    Workload::named(name).ok_or_else(|| format!("no workload `{name}`"))
 }
 
 /// Nanoseconds a task of one pool's rounds, sorted.
@@ -68,7 +92,7 @@ fn measure(peers: &[Box<dyn Peer>], workload: Workload, rounds: usize) -> Vec<Sa
     samples.into_iter().map(Sample).collect()
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let workloads = if arguments.only.is_empty() { Workload::ALL.to_vec() } else { arguments.only };
     let mut peers = all(arguments.workers);
@@ -97,4 +121,15 @@ fn main() {
             .collect();
         println!("| {} | {} |", peer.name(), cells.join(" | "));
     }
+    let Some(path) = arguments.json else { return Ok(()) };
+    let cells = workloads.iter().zip(&columns).flat_map(|(workload, column)| {
+        peers.iter().zip(column).map(|(peer, sample)| Cell {
+            workload: workload.name(),
+            peer: peer.name(),
+            tasks: workload.tasks(),
+            median: sample.median(),
+        })
+    });
+    let run = Run { workers: arguments.workers, rounds: arguments.rounds, cells: cells.collect() };
+    Ok(serde_json::to_writer(File::create(path)?, &run)?)
 }

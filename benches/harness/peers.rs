@@ -16,6 +16,11 @@ pub trait Executor: Send + Sync + 'static {
     const NAME: &'static str;
     type Handle<T: Send + 'static>: Send;
 
+    /// How many tasks run at once.
+    fn at_once(workers: usize) -> usize {
+        workers
+    }
+
     fn start(workers: usize) -> Self;
     fn spawn(&self, f: impl FnOnce() + Send + 'static);
     fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Self::Handle<T>;
@@ -58,6 +63,10 @@ impl LockPolicy for OverCrossbeam {
 impl<P: LockPolicy> Executor for ThreadPool<P> {
     const NAME: &'static str = P::NAME;
     type Handle<T: Send + 'static> = TaskHandle<T>;
+
+    fn at_once(workers: usize) -> usize {
+        if <P::Gate as gate::Gate>::EXCLUSIVE { 1 } else { workers }
+    }
 
     fn start(workers: usize) -> Self {
         Builder::new().max_workers(workers).prestart(true).build().expect("good settings")

@@ -1,6 +1,7 @@
 //! The workloads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -25,15 +26,18 @@ pub enum Workload {
     RoundTrip,
     /// The same after a pause in which the workers have gone to sleep.
     Wake,
+    /// As [`Spawn`](Self::Spawn), so many tasks, which are all queued before the first runs.
+    Queued(u64),
 }
 
 impl Workload {
+    /// Those that tables show.
     pub const ALL: [Self; 7] =
         [Self::Spawn, Self::Submit, Self::Producers, Self::FanOut, Self::Chain, Self::RoundTrip, Self::Wake];
 
     /// The name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> String {
+        let name = match self {
             Self::Spawn => "spawn",
             Self::Submit => "submit",
             Self::Producers => "producers",
@@ -41,6 +45,16 @@ impl Workload {
             Self::Chain => "chain",
             Self::RoundTrip => "round-trip",
             Self::Wake => "wake",
+            Self::Queued(tasks) => return format!("queued-{tasks}"),
+        };
+        name.to_owned()
+    }
+
+    /// The one with that name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.strip_prefix("queued-") {
+            Some(tasks) => tasks.parse().ok().filter(|tasks| *tasks > 0).map(Self::Queued),
+            None => Self::ALL.into_iter().find(|workload| workload.name() == name),
         }
     }
 
@@ -53,6 +67,7 @@ impl Workload {
             Self::Chain => 200_000,
             Self::RoundTrip => 2_000,
             Self::Wake => 50,
+            Self::Queued(tasks) => tasks,
         }
     }
 }
@@ -69,13 +84,20 @@ pub trait Peer {
 /// A pool and what its tasks report to. It lives as long as the process, so that tasks can refer to it at no cost.
 pub(crate) struct Stage<E> {
     pool: E,
+    /// How many of its tasks run at once.
+    at_once: usize,
     left: AtomicU64,
     waiter: Mutex<Option<Thread>>,
 }
 
 impl<E: Executor> Stage<E> {
     pub(crate) fn new(workers: usize) -> &'static Self {
-        Box::leak(Box::new(Self { pool: E::start(workers), left: AtomicU64::new(0), waiter: Mutex::new(None) }))
+        Box::leak(Box::new(Self {
+            pool: E::start(workers),
+            at_once: E::at_once(workers),
+            left: AtomicU64::new(0),
+            waiter: Mutex::new(None),
+        }))
     }
 
     fn done(&self) {
@@ -106,6 +128,22 @@ impl<E: Executor> Stage<E> {
     fn spawn_many(&'static self, tasks: u64) {
         for _ in 0..tasks {
             self.pool.spawn(move || self.done());
+        }
+    }
+
+    /// Keeps the workers from all other tasks until what is returned is called.
+    fn hold(&self) -> impl FnOnce() {
+        let gate = Arc::new(Barrier::new(self.at_once + 1));
+        for _ in 0..self.at_once {
+            let gate = gate.clone();
+            self.pool.spawn(move || {
+                gate.wait();
+                gate.wait();
+            });
+        }
+        gate.wait();
+        move || {
+            gate.wait();
         }
     }
 
@@ -146,6 +184,13 @@ impl<E: Executor> Peer for &'static Stage<E> {
         let tasks = workload.tasks();
         match workload {
             Workload::Spawn => stage.until_done(tasks, || stage.spawn_many(tasks)),
+            Workload::Queued(tasks) => {
+                let release = stage.hold();
+                stage.until_done(tasks, || {
+                    stage.spawn_many(tasks);
+                    release();
+                })
+            }
             Workload::Submit => {
                 let mut handles = Vec::with_capacity(tasks as usize);
                 let begun = Instant::now();

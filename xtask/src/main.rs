@@ -8,6 +8,7 @@ mod fuzz;
 mod instructions;
 mod models;
 mod python;
+mod report;
 mod sanitize;
 mod soak;
 mod step;
@@ -67,7 +68,7 @@ enum Command {
     },
     /// The suite and a soak under the sanitizers, and the unit tests under valgrind, as far as these are there. Not part of `test`.
     Sanitize(sanitize::Options),
-    /// Everything at once, for long, with faults. Not part of `test`.
+    /// Everything at once, for long, with faults; `test` has some seconds of it.
     Soak(soak::Options),
     /// The fuzz targets, where cargo-fuzz and a nightly toolchain are.
     Fuzz {
@@ -87,6 +88,8 @@ enum Command {
         #[arg(long)]
         peers: bool,
     },
+    /// Every pool beside every other: `docs/performance.md`, its pictures, and the README's table. With nothing else running; ten minutes.
+    Report(report::Options),
     /// The seeded faults, each under the model that must catch it.
     Mutants,
 }
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Command::Soak(options) => vec![step::soak(options)],
         Command::Fuzz { filter, seconds } => vec![step::fuzz(filter, seconds)],
         Command::Instructions { filter, peers } => vec![step::instructions(filter, peers)],
+        Command::Report(options) => vec![step::report(options)],
         Command::Mutants => vec![step::mutants()],
     };
     step::run(steps)

@@ -78,6 +78,10 @@ pub(crate) fn instructions(filter: String, peers: bool) -> Step {
     Step { name: "instructions", run: Box::new(move || crate::instructions::count(&filter, peers)) }
 }
 
+pub(crate) fn report(options: crate::report::Options) -> Step {
+    Step { name: "report", run: Box::new(move || crate::report::report(&options)) }
+}
+
 pub(crate) fn mutants() -> Step {
     Step { name: "mutants", run: Box::new(crate::models::mutants) }
 }
@@ -99,6 +103,7 @@ pub(crate) fn all() -> Vec<Step> {
         shuttle(Selection::default(), SCHEDULES),
         programs(),
         mutants(),
+        soak(crate::soak::Options::short()),
         conformance(),
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
