@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Core;
 use crate::policy::LockPolicy;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, mutant};
 use crate::task::{Next, Task};
 
 /// The task, once it is made, until the other has ended.
@@ -29,7 +29,7 @@ impl<P: LockPolicy> Continuation<P> {
     /// To be called once.
     pub(crate) fn made(&self, task: Task) {
         let mut stage = self.stage.lock();
-        if matches!(*stage, Stage::Before) {
+        if matches!(*stage, Stage::Before) || mutant("continuation_misses_the_end") {
             *stage = Stage::Made(task);
             return;
         }

@@ -45,6 +45,16 @@ pub(crate) fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
 
 /// Runs a case, and fails it if it hangs.
 pub(crate) fn within_a_minute(case: impl FnOnce() + Send + 'static) {
+    watched(Box::new(case));
+}
+
+/// The same of a case with a pool of its own.
+pub(crate) fn with_workers<P: LockPolicy>(workers: usize, case: fn(&ThreadPool<P>)) {
+    within_a_minute(move || case(&pool(workers)));
+}
+
+/// Compiled once, and not for each of thousands of cases.
+fn watched(case: Box<dyn FnOnce() + Send>) {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
         case();

@@ -22,6 +22,7 @@ macro_rules! stamp {
 }
 
 mod capacity;
+mod continuation;
 mod deadlines;
 mod futures;
 mod join;
