@@ -36,7 +36,6 @@ struct Arguments {
 #[derive(Serialize)]
 struct Run {
     workers: usize,
-    rounds: usize,
     cells: Vec<Cell>,
 }
 
@@ -130,6 +129,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             median: sample.median(),
         })
     });
-    let run = Run { workers: arguments.workers, rounds: arguments.rounds, cells: cells.collect() };
+    let run = Run { workers: arguments.workers, cells: cells.collect() };
     Ok(serde_json::to_writer(File::create(path)?, &run)?)
 }

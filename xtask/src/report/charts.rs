@@ -44,19 +44,25 @@ fn colours<'a>(peers: &[&'a str]) -> Vec<(&'a str, RGBColor)> {
     peers.iter().map(|peer| (*peer, ours(peer).unwrap_or_else(|| others.next().expect("a cycle")))).collect()
 }
 
-/// A picture of so many panels of that height, drawn by `draw`, with room at the bottom.
-fn panels(
-    to: &Path,
-    (count, height, bottom): (usize, u32, u32),
-    draw: impl FnOnce(&[Area<'_>], &Area<'_>) -> Result<()>,
-) -> Result<()> {
-    let rows = count.div_ceil(COLUMNS);
-    let size = (WIDTH, rows as u32 * height + bottom);
-    let root = SVGBackend::new(to, size).into_drawing_area();
-    root.fill(&WHITE).map_err(failed)?;
-    let (above, below) = root.split_vertically(rows as u32 * height);
-    draw(&above.split_evenly((rows, COLUMNS)), &below)?;
-    root.present().map_err(failed)
+/// So many panels of that height, with room below them.
+struct Layout {
+    panels: usize,
+    columns: usize,
+    height: u32,
+    bottom: u32,
+}
+
+impl Layout {
+    /// A picture; `draw` gets its panels, and the room below.
+    fn draw(&self, to: &Path, draw: impl FnOnce(&[Area<'_>], &Area<'_>) -> Result<()>) -> Result<()> {
+        let rows = self.panels.div_ceil(self.columns);
+        let height = rows as u32 * self.height;
+        let root = SVGBackend::new(to, (WIDTH, height + self.bottom)).into_drawing_area();
+        root.fill(&WHITE).map_err(failed)?;
+        let (above, below) = root.split_vertically(height);
+        draw(&above.split_evenly((rows, self.columns)), &below)?;
+        root.present().map_err(failed)
+    }
 }
 
 /// An error of the library's, which may borrow what it is about.
@@ -72,7 +78,8 @@ pub(super) fn peers(figures: &Figures, to: &Path) -> Result<()> {
     workloads.dedup();
     let peers = figures.peers();
     let height = 34 + peers.len() as u32 * BAR as u32 + 10;
-    panels(to, (workloads.len(), height, 4), |areas, _| {
+    let layout = Layout { panels: workloads.len(), columns: COLUMNS, height, bottom: 4 };
+    layout.draw(to, |areas, _| {
         for (area, workload) in areas.iter().zip(&workloads) {
             let text = |size: i32, anchor| (FONT, size).into_font().color(&BLACK).pos(anchor);
             let left = text(12, Pos::new(HPos::Left, VPos::Center));
@@ -162,7 +169,8 @@ fn legend(area: &Area<'_>, colours: &[(&str, RGBColor)]) -> Result<()> {
 /// Lines over the number of workers, a panel a workload.
 pub(super) fn workers(runs: &[&Figures], workloads: &[&str], to: &Path) -> Result<()> {
     let colours = colours(&runs[0].peers());
-    panels(to, (workloads.len() + 1, 260, 50), |areas, below| {
+    let layout = Layout { panels: workloads.len(), columns: COLUMNS, height: 260, bottom: 50 };
+    layout.draw(to, |areas, below| {
         for (area, workload) in areas.iter().zip(workloads) {
             let line = |peer: &str| {
                 let cells = runs.iter().filter_map(|run| Some((run.workers as f64, run.of(workload, peer)?.median)));
@@ -187,16 +195,14 @@ pub(super) fn queued(run: &Figures, to: &Path) -> Result<()> {
         let cells = run.cells.iter().filter(|cell| cell.peer == peer);
         cells.map(|cell| (cell.tasks as f64, cell.median)).collect::<Vec<_>>()
     };
-    let root = SVGBackend::new(to, (WIDTH, 430)).into_drawing_area();
-    root.fill(&WHITE).map_err(failed)?;
-    let (above, below) = root.split_vertically(380);
-    Lines {
+    let lines = Lines {
         title: "spawn and run, by the number of queued tasks",
         x: "tasks in the queue",
         ticks: line(colours[0].0).iter().map(|point| point.0).collect(),
         lines: colours.iter().map(|(peer, colour)| (*colour, line(peer))).collect(),
-    }
-    .draw(&above)?;
-    legend(&below, &colours)?;
-    root.present().map_err(failed)
+    };
+    Layout { panels: 1, columns: 1, height: 380, bottom: 50 }.draw(to, |areas, below| {
+        lines.draw(&areas[0])?;
+        legend(below, &colours)
+    })
 }
