@@ -51,7 +51,7 @@
 //!
 //! In a model build a pool has two workers if not told otherwise, and no spare threads unless asked for; its queues begin tiny, so that they grow; it looks for
 //! work once where it would look several times before it sleeps. Loom has at most 5 threads, the one that runs the model among them. Time
-//! stands still: a wait with a time-out does not time out.
+//! stands still, and a wait with a time-out does not time out, unless the model has a [`Clock`] that it moves.
 //!
 //! # What fails
 //!
@@ -64,10 +64,12 @@
 //!
 //! `docs/checking.md` says how to read a failure, what the bounds mean, and what is not proven.
 
+mod clock;
 mod failure;
 mod options;
 mod policy;
 
+pub use clock::Clock;
 pub use failure::{Failure, Trace};
 pub use options::{Checked, Options};
 pub use policy::{Finding, Promise, Verdict, check_policy};

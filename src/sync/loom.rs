@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 // nothing here relies on that but the freeing of memory. Models that look for leaks use loom's by its own name.
 pub use std::sync::{Arc, Weak};
 
-pub(crate) use super::still::Instant;
+pub(crate) use super::clock::{self, Instant};
 use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
@@ -59,22 +59,27 @@ impl<T> UnsafeCell<T> {
 }
 
 #[derive(Debug)]
-pub struct Mutex<T>(::loom::sync::Mutex<T>);
+pub struct Mutex<T>(
+    /// So that the clock can pass through it.
+    Arc<::loom::sync::Mutex<T>>,
+);
 
 #[derive(Debug)]
-pub struct MutexGuard<'a, T>(
+pub struct MutexGuard<'a, T> {
     /// None while a condition variable has it.
-    Option<::loom::sync::MutexGuard<'a, T>>,
-);
+    guard: Option<::loom::sync::MutexGuard<'a, T>>,
+    mutex: &'a Arc<::loom::sync::Mutex<T>>,
+}
 
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
-        Self(::loom::sync::Mutex::new(value))
+        Self(Arc::new(::loom::sync::Mutex::new(value)))
     }
 
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(Some(self.0.lock().expect("loom's mutexes are not poisoned")))
+        let guard = self.0.lock().expect("loom's mutexes are not poisoned");
+        MutexGuard { guard: Some(guard), mutex: &self.0 }
     }
 }
 
@@ -88,13 +93,13 @@ impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("only taken during a wait")
+        self.guard.as_ref().expect("only taken during a wait")
     }
 }
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("only taken during a wait")
+        self.guard.as_mut().expect("only taken during a wait")
     }
 }
 
@@ -151,7 +156,7 @@ impl<T> Drop for TryMutexGuard<'_, T> {
 }
 
 #[derive(Debug)]
-pub struct Condvar(::loom::sync::Condvar);
+pub struct Condvar(Arc<::loom::sync::Condvar>);
 
 impl Default for Condvar {
     fn default() -> Self {
@@ -161,22 +166,23 @@ impl Default for Condvar {
 
 impl Condvar {
     pub fn new() -> Self {
-        Self(::loom::sync::Condvar::new())
+        Self(Arc::new(::loom::sync::Condvar::new()))
     }
 
     #[track_caller]
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        let inner = guard.0.take().expect("only taken during a wait");
-        guard.0 = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
+        let inner = guard.guard.take().expect("only taken during a wait");
+        guard.guard = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
     }
 
     #[track_caller]
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
-        if deadline <= Instant::now() {
-            return true;
-        }
-        self.wait(guard);
-        false
+    pub(crate) fn wait_until<T: 'static>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
+        let (mutex, condvar) = (guard.mutex.clone(), self.0.clone());
+        let wake = move || {
+            drop(mutex.lock());
+            condvar.notify_all();
+        };
+        clock::wait_until(deadline, wake, || self.wait(guard))
     }
 
     #[track_caller]
@@ -210,6 +216,7 @@ pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static)
     builder.check(move || {
         count.fetch_add(1, Relaxed);
         trace::begin();
+        clock::stop();
         model();
     });
     let executions = executions.load(Relaxed);

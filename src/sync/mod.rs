@@ -23,7 +23,7 @@ pub use self::shuttle::*;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 mod backoff;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
-mod still;
+pub(crate) mod clock;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 pub(crate) use backoff::Backoff;
 

@@ -7,7 +7,7 @@ use std::sync::{PoisonError, TryLockError};
 
 pub use std::sync::{Arc, Weak};
 
-pub(crate) use super::still::Instant;
+pub(crate) use super::clock::{self, Instant};
 use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
@@ -78,28 +78,36 @@ impl<T> UnsafeCell<T> {
 
 /// Without poisoning, as that of an ordinary build: a guard may be dropped while a panic of user code unwinds.
 #[derive(Debug, Default)]
-pub struct Mutex<T>(::shuttle::sync::Mutex<T>);
+pub struct Mutex<T>(
+    /// So that the clock can pass through it.
+    Arc<::shuttle::sync::Mutex<T>>,
+);
 
 #[derive(Debug)]
-pub struct MutexGuard<'a, T>(
+pub struct MutexGuard<'a, T> {
     /// None while a condition variable has it.
-    Option<::shuttle::sync::MutexGuard<'a, T>>,
-);
+    guard: Option<::shuttle::sync::MutexGuard<'a, T>>,
+    mutex: &'a Arc<::shuttle::sync::Mutex<T>>,
+}
 
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
-        Self(::shuttle::sync::Mutex::new(value))
+        Self(Arc::new(::shuttle::sync::Mutex::new(value)))
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        self.guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn guard<'a>(&'a self, guard: ::shuttle::sync::MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        MutexGuard { guard: Some(guard), mutex: &self.0 }
     }
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
-            Ok(guard) => Some(MutexGuard(Some(guard))),
+            Ok(guard) => Some(self.guard(guard)),
             // Any thread's panic may poison it: to the standard library they are all one.
-            Err(TryLockError::Poisoned(poisoned)) => Some(MutexGuard(Some(poisoned.into_inner()))),
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.guard(poisoned.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
     }
@@ -109,13 +117,13 @@ impl<T> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("only taken during a wait")
+        self.guard.as_ref().expect("only taken during a wait")
     }
 }
 
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("only taken during a wait")
+        self.guard.as_mut().expect("only taken during a wait")
     }
 }
 
@@ -123,7 +131,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 pub(crate) type TryMutex<T> = Mutex<T>;
 
 #[derive(Debug)]
-pub struct Condvar(::shuttle::sync::Condvar);
+pub struct Condvar(Arc<::shuttle::sync::Condvar>);
 
 impl Default for Condvar {
     fn default() -> Self {
@@ -133,20 +141,21 @@ impl Default for Condvar {
 
 impl Condvar {
     pub fn new() -> Self {
-        Self(::shuttle::sync::Condvar::new())
+        Self(Arc::new(::shuttle::sync::Condvar::new()))
     }
 
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        let inner = guard.0.take().expect("only taken during a wait");
-        guard.0 = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
+        let inner = guard.guard.take().expect("only taken during a wait");
+        guard.guard = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
-        if deadline <= Instant::now() {
-            return true;
-        }
-        self.wait(guard);
-        false
+    pub(crate) fn wait_until<T: 'static>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
+        let (mutex, condvar) = (guard.mutex.clone(), self.0.clone());
+        let wake = move || {
+            drop(mutex.lock());
+            condvar.notify_all();
+        };
+        clock::wait_until(deadline, wake, || self.wait(guard))
     }
 
     pub fn notify_one(&self) {
@@ -181,6 +190,7 @@ pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static)
         let model = model.clone();
         move || {
             trace::begin();
+            clock::stop();
             model();
         }
     };

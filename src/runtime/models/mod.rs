@@ -35,5 +35,6 @@ mod quiescence;
 mod ranked;
 mod sleepers;
 mod stuck;
+mod time_outs;
 mod timer;
 mod values;
