@@ -12,7 +12,7 @@ use crate::job::{self, Common, Job, Output};
 use crate::ledger::{Kind, Outcome, Record};
 use crate::line::{Line, Value};
 use crate::program::{Body, Name, Op, Settings};
-use crate::sync::{Gate, STILL};
+use crate::sync::Gate;
 
 /// What all clients use.
 pub(crate) struct World<P: LockPolicy> {
@@ -246,7 +246,6 @@ impl<P: LockPolicy> Client<P> {
                 world.pool.task().priority(priority).submit(move || job.run())
             }),
             // Time stands still there, so it would never start.
-            Op::StartWithin(_, body) if STILL => self.perform(&Op::Submit(body)),
             Op::StartWithin(time, body) => self.submit(Kind::Expiring, body, |world, job| {
                 let time = [Duration::ZERO, SHORT, LONG][usize::from(time % 3)];
                 world.pool.task().start_within(time).submit(move || job.run())
@@ -261,7 +260,7 @@ impl<P: LockPolicy> Client<P> {
                 world.pool.schedule(Duration::from_millis(milliseconds.into()), move || job.run())
             }),
             // Else a shutdown would wait for it.
-            Op::ScheduleFar(body) if !self.settings().run_delayed && !STILL => {
+            Op::ScheduleFar(body) if !self.settings().run_delayed => {
                 // With a handle of the pool it would keep the pool from its end by a drop.
                 let body = if body.submits() { Body::Return } else { body };
                 self.submit(Kind::Far, body, |world, job| world.pool.schedule(LONG, move || job.run()));
@@ -325,7 +324,7 @@ impl<P: LockPolicy> Client<P> {
     fn quiescence(&mut self) {
         let World { pool, common, .. } = &*self.world;
         let before = common.ledger.all();
-        let quiescent = if STILL { pool.is_quiescent() } else { pool.await_quiescence(SHORT) };
+        let quiescent = pool.await_quiescence(SHORT);
         // Another client may be about to submit what it has noted.
         if quiescent && self.settings().clients == 1 {
             let counts = |record: &&Arc<Record>| {
@@ -576,8 +575,7 @@ impl<P: LockPolicy> Client<P> {
 
     fn handle_one(&mut self, op: &Op, at: usize) {
         let waits = matches!(op, Op::Wait(_) | Op::Result(_) | Op::BlockOn(_));
-        let may_wait = matches!(op, Op::WaitTimeout(_) | Op::ResultTimeout(_));
-        if waits || (may_wait && STILL) {
+        if waits {
             self.prepare(at);
         }
         let slot = &mut self.slots[at];
@@ -675,9 +673,8 @@ impl<P: LockPolicy> Client<P> {
                 ledger.closing(false, || pool.shutdown());
                 true
             }
-            Op::ShutdownTimeout if STILL => return,
             Op::ShutdownTimeout => ledger.closing(false, || pool.shutdown_timeout(SHORT)),
-            Op::ShutdownNowTimeout if !STILL => ledger.closing(true, || pool.shutdown_now_timeout(SHORT)).1,
+            Op::ShutdownNowTimeout => ledger.closing(true, || pool.shutdown_now_timeout(SHORT)).1,
             _ => {
                 ledger.closing(true, || pool.shutdown_now());
                 true

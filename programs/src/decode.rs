@@ -1,7 +1,7 @@
 //! Programs from bytes: 16 for the settings, and eight an operation. Who takes operations out, or makes bytes smaller, gets simpler programs.
 
 use crate::program::{Body, End, Focus, Full, Name, Op, Program, Settings};
-use crate::sync::STILL;
+use crate::sync::MODEL;
 
 /// Operations of a program.
 const MOST: usize = 60;
@@ -54,7 +54,7 @@ impl Bytes<'_> {
         ]);
         match body {
             // A bomb asks whether its thread panics, and shuttle's threads are one to the standard library.
-            PanicWithBomb | BombCapture | BombOutput if STILL => Panic,
+            PanicWithBomb | BombCapture | BombOutput if MODEL => Panic,
             body => body,
         }
     }

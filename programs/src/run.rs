@@ -11,14 +11,14 @@ use crate::job::Common;
 use crate::ledger::{Kind, Ledger, Outcome};
 use crate::model::Model;
 use crate::program::{End, Full, Program, Settings};
-use crate::sync::{settle, spawn};
+use crate::sync::{settle, spawn, with_time};
 
 /// Runs it under the policy `P`.
 ///
 /// # Panics
 /// With what is wrong, if something is.
 pub fn run<P: LockPolicy>(program: &Program) {
-    run_noted::<P>(program, &Arc::default());
+    with_time(|| run_noted::<P>(program, &Arc::default()));
 }
 
 pub(crate) fn run_noted<P: LockPolicy>(program: &Program, ledger: &Arc<Ledger>) {

@@ -14,8 +14,35 @@ pub(crate) use shuttle::{
 
 use std::sync::PoisonError;
 
-/// Whether time stands still: no timed wait ends by itself.
-pub(crate) const STILL: bool = cfg!(lockgrain_shuttle);
+/// Whether shuttle chooses who runs.
+pub(crate) const MODEL: bool = cfg!(lockgrain_shuttle);
+
+/// Has time pass as long as `run` goes on.
+#[cfg(not(lockgrain_shuttle))]
+pub(crate) fn with_time<R>(run: impl FnOnce() -> R) -> R {
+    run()
+}
+
+/// Has time pass as long as `run` goes on.
+#[cfg(lockgrain_shuttle)]
+pub(crate) fn with_time<R>(run: impl FnOnce() -> R) -> R {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    let clock = lockgrain::model::Clock::start();
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let time = spawn(move || {
+        while !is_over.load(SeqCst) {
+            clock.advance(std::time::Duration::from_micros(200));
+            yield_now();
+        }
+    });
+    let result = run();
+    over.store(true, SeqCst);
+    time.join().expect("it does not panic");
+    result
+}
 
 /// Holds tasks until it is opened. Poisoning says nothing: shuttle's threads are one to the standard library, which takes all for panicking if one is.
 #[derive(Debug)]
@@ -49,7 +76,7 @@ pub(crate) fn settle(is_so: impl Fn() -> bool) {
             return;
         }
         yield_now();
-        if round > 1000 && !STILL {
+        if round > 1000 && !MODEL {
             std::thread::sleep(std::time::Duration::from_micros(100));
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use lockgrain::{FineGrained, GlobalLock, LockFree, LockPolicy};
 use lockgrain_programs::{Body, End, Focus, Name, Op, Program, Settings, run};
-use shuttle::scheduler::RandomScheduler;
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
-/// Schedules of each program.
+/// Schedules of each program: half of them random, half with few changes of priority (PCT).
 const SCHEDULES: usize = 20;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -32,18 +32,20 @@ fn programs<P: LockPolicy>(focus: Focus) {
         let operations = usize::from(next(&mut state) % 12);
         let bytes: Vec<u8> = (0..16 + 8 * operations).map(|_| next(&mut state)).collect();
         let program = Arc::new(Program::decode_all(focus, &bytes));
-        let theirs = program.clone();
-        let runner = Runner::new(RandomScheduler::new_from_seed(seed, SCHEDULES), Config::new());
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runner.run(move || run::<P>(&theirs))));
-        match ran {
-            Ok(ran) => executions += ran,
-            Err(payload) => {
-                eprintln!("{program:?}");
-                std::panic::resume_unwind(payload);
-            }
-        }
+        executions += schedule::<P>(&program, RandomScheduler::new_from_seed(seed, SCHEDULES / 2));
+        executions += schedule::<P>(&program, PctScheduler::new_from_seed(seed, 3, SCHEDULES / 2));
     }
     println!("COMPLETE {executions} executions");
+}
+
+fn schedule<P: LockPolicy>(program: &Arc<Program>, scheduler: impl Scheduler + 'static) -> usize {
+    let theirs = program.clone();
+    let runner = Runner::new(scheduler, Config::new());
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runner.run(move || run::<P>(&theirs))));
+    ran.unwrap_or_else(|payload| {
+        eprintln!("{program:?}");
+        std::panic::resume_unwind(payload);
+    })
 }
 
 macro_rules! stamp {
@@ -64,6 +66,11 @@ macro_rules! stamp {
             #[test]
             fn programs_about_handles() {
                 programs::<$policy>(Focus::Handles);
+            }
+
+            #[test]
+            fn programs_with_timers() {
+                programs::<$policy>(Focus::Timer);
             }
         }
     )+};

@@ -176,6 +176,9 @@ impl Waiting<'_> {
                 return Waited::TimedOut;
             }
             drop(line);
+            if mutant("capacity_time_out_loses_the_place") {
+                return Waited::TimedOut;
+            }
             // Somebody took it out of the line, and is about to tell it.
             waiter.parker.park();
         }

@@ -165,7 +165,7 @@ impl<P: LockPolicy> Core<P> {
         }
         let is_next = agenda.entries.add(Entry { task, kind }, due);
         drop(agenda);
-        if is_next {
+        if is_next && !mutant("timer_sleeps_past_an_earlier_task") {
             timer.changed.notify_one();
         }
     }
@@ -198,7 +198,7 @@ impl<P: LockPolicy> Core<P> {
                     continue;
                 }
                 match agenda.next() {
-                    Some((due, is_deadline)) if due <= Instant::now() => {
+                    Some((due, is_deadline)) if due <= Instant::now() || mutant("timer_comes_early") => {
                         if is_deadline {
                             let deadline = agenda.deadlines.take_next();
                             drop(agenda);

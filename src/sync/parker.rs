@@ -67,7 +67,8 @@ impl Parker {
             }
             if timed_out {
                 // Acquire: an `unpark` may have come between the time-out and here, and then this takes its permit.
-                return self.state.swap(EMPTY, Ordering::Acquire) == PERMIT;
+                let has_permit = self.state.swap(EMPTY, Ordering::Acquire) == PERMIT;
+                return has_permit && !mutant("parker_time_out_loses_the_permit");
             }
         }
     }

@@ -29,7 +29,7 @@ fn ended(handle: TaskHandle<()>, runs: &AtomicU32, cancelled: bool) {
 
 #[test]
 fn a_start_against_the_time() {
-    check(Some(2), || {
+    check(Some(1), || {
         let (pool, runs) = (pool::<FineGrained>(1, 0), Arc::new(AtomicU32::new(0)));
         let handle = pool.task().start_within(SOON).submit(counts(&runs));
         ended(handle, &runs, false);

@@ -277,7 +277,7 @@ stamp! {
     shrinking_against_submit: (two: 2, 0, 1, 1);
     shutdown_runs_what_is_queued: (one: 1, 0, 2, 2), (two: 2, 0, 2, 1), (three: 3, 0, 3, 1);
     shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 1);
-    shutdown_against_submit: (one: 1, 0, 1, 3), (two: 2, 0, 2, 1);
+    shutdown_against_submit: (one: 1, 0, 1, 2), (two: 2, 0, 2, 1);
     the_last_handle_is_dropped_in_a_task: (one: 1, 0, 1, 3);
     a_dropped_pool_runs_what_is_queued: (one: 1, 0, 1, 3), (two: 2, 0, 2, 1);
     a_panicking_task_leaves_the_next_one_its_turn: (one: 1, 0, 1, 2);

@@ -119,7 +119,7 @@ fn the_first_of_some_against_the_time() {
         let in_time = waited.cut_short.is_none();
         assert!(!in_time || !waited.done.is_empty());
         let results = waited.done.into_iter().chain(waited.not_done).map(|handle| handle.result().unwrap());
-        assert_eq!(results.sum::<usize>(), (0..tasks).sum());
+        assert_eq!(results.sum::<usize>(), (0..tasks).sum::<usize>());
         time.join().unwrap();
         pool.shutdown();
         in_time

@@ -48,7 +48,7 @@ fn shutdown_runs_what_is_delayed() {
 /// As the last worker ends, the task's time comes.
 #[test]
 fn a_worker_ends_against_the_time() {
-    check(Some(2), || {
+    check(Some(1), || {
         let pool = pool::<FineGrained>(1, 0);
         pool.spawn(|| ()).unwrap();
         let delayed = pool.schedule(SOON, || 4);
@@ -95,7 +95,7 @@ fn cancel_against_the_time() {
 /// With nobody to take its place, it runs the task itself.
 #[test]
 fn a_worker_waits_for_a_delayed_task_and_runs_it() {
-    check(Some(2), || {
+    check(Some(1), || {
         let pool = pool::<FineGrained>(1, 0);
         let inner = pool.clone();
         let outer = pool.submit(move || inner.schedule(SOON, || 4).result().unwrap());
@@ -106,7 +106,7 @@ fn a_worker_waits_for_a_delayed_task_and_runs_it() {
 
 #[test]
 fn a_series_runs_until_it_panics() {
-    check(Some(2), || {
+    check(Some(1), || {
         let pool = pool::<FineGrained>(1, 0);
         let runs = Arc::new(AtomicU32::new(0));
         let counts = runs.clone();
