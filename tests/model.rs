@@ -1,9 +1,11 @@
 //! The checks that users can run. The same tests run on loom and on shuttle, with `RUSTFLAGS="--cfg lockgrain_loom"` or `lockgrain_shuttle`.
 
+use std::time::Duration;
+
 use lockgrain::model::atomic::{AtomicUsize, Ordering::Relaxed};
 use lockgrain::model::cell::UnsafeCell;
 use lockgrain::model::sync::{Arc, Condvar, Mutex};
-use lockgrain::model::{self, Options, Promise};
+use lockgrain::model::{self, Clock, Options, Promise};
 use lockgrain::{FineGrained, GlobalLock, LockFree, TaskError, ThreadPool};
 
 const MODEL: bool = cfg!(any(lockgrain_loom, lockgrain_shuttle));
@@ -58,6 +60,28 @@ fn a_lost_wake_up_is_found() {
     };
     let failure = Options::new().explore(forgets_to_look).unwrap_err();
     assert!(failure.message.contains("deadlock"), "{failure}");
+}
+
+#[test]
+#[cfg_attr(not(any(lockgrain_loom, lockgrain_shuttle)), ignore = "hardly ever fails on real threads")]
+fn what_a_time_out_does_not_undo_is_found() {
+    let does_it_again = || {
+        let clock = Clock::start();
+        let pool = ThreadPool::builder().max_workers(1).build().unwrap();
+        let hits = Arc::new(AtomicUsize::new(0));
+        let counter = hits.clone();
+        let mut task = pool.submit(move || counts(&counter));
+        let time = model::thread::spawn(move || clock.advance(Duration::from_millis(1)));
+        // As if the task had not run, and would not.
+        if task.result_timeout(Duration::from_millis(1)).is_err() {
+            counts(&hits);
+        }
+        time.join().unwrap();
+        pool.shutdown();
+        assert_eq!(hits.load(Relaxed), 1);
+    };
+    let failure = Options::new().explore(does_it_again).unwrap_err();
+    assert!(failure.message.contains("left: 2"), "{failure}");
 }
 
 struct Number(UnsafeCell<u32>);

@@ -6,22 +6,22 @@ use crate::sync::{Instant, clock};
 
 /// The time of one execution of a model, which passes when the model says so.
 ///
-/// Without one, time stands still in a model build, and no wait with a time-out times out. With one, the checker looks at what happens when the time is up before, after and
-/// amid everything else:
+/// Without one, time stands still in a model build, and no wait with a time-out times out. With one, the checker looks at what happens when the time
+/// is up before, after and amid everything else:
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use lockgrain::{TimeoutError, ThreadPool, model};
+/// use lockgrain::{TaskError, ThreadPool, model};
 ///
 /// model::check(|| {
 ///     let clock = model::Clock::start();
 ///     let pool = ThreadPool::builder().max_workers(1).build().unwrap();
-///     let task = pool.submit(|| 6 * 7);
+///     let mut task = pool.submit(|| 6 * 7);
 ///     let passes = model::thread::spawn(move || clock.advance(Duration::from_millis(1)));
 ///     match task.result_timeout(Duration::from_millis(1)) {
-///         Ok(result) => assert_eq!(result.unwrap(), 42),
-///         Err(timeout) => assert_eq!(timeout.into_handle().result().unwrap(), 42),
+///         Err(TaskError::TimedOut) => assert_eq!(task.result().unwrap(), 42),
+///         in_time => assert_eq!(in_time.unwrap(), 42),
 ///     }
 ///     passes.join().unwrap();
 /// });
@@ -34,7 +34,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// From now on time is what [`advance`](Self::advance) makes of it, to the end of this execution. To be called before anything else that looks at the time: a pool, a task.
+    /// From now on time is what [`advance`](Self::advance) makes of it, to the end of this execution. To be called before anything
+    /// else that looks at the time: a pool, a task.
     ///
     /// # Panics
     /// In a model build, outside of a check.
@@ -43,7 +44,8 @@ impl Clock {
         Self { started: Instant::now() }
     }
 
-    /// Lets so much time pass, in one step: every wait with a time-out that is over by then ends, tasks that are scheduled for then are due. They may all be late, as on a machine that is busy.
+    /// Lets so much time pass, in one step: every wait with a time-out that is over by then ends, and all tasks
+    /// that are scheduled until then are due. So they may be late, as on a machine that is busy, and are never early.
     ///
     /// The caller holds no lock with which somebody waits for a time-out.
     pub fn advance(&self, by: Duration) {

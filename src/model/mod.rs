@@ -45,7 +45,7 @@
 //! It switches threads at the operations of this pool, and at those of the types here: [`atomic`], [`sync`], [`cell`], [`thread`]. Use them in
 //! the code under test; in a plain build they are those of the standard library and `parking_lot`. What `std`'s own types do is not seen, and a
 //! thread that blocks in one of them, or spins without [`hint::spin_loop`], stops everything. Let the model make everything anew in each execution,
-//! `static`s included, and let it do the same thing each time: no clock, no random numbers, no order of a `HashMap`.
+//! `static`s included, and let it do the same thing each time: no clock but a [`Clock`], no random numbers, no order of a `HashMap`.
 //!
 //! # What is small
 //!

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::pool::pool;
 use crate::model::Clock;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{Arc, Instant, Parker, check, size, thread};
+use crate::sync::{Arc, Instant, Parker, check, hint, size, thread};
 use crate::{
-    Builder, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, TaskError, ThreadPool, WhenFull, wait,
+    Builder, FineGrained, GlobalLock, LockFree, LockPolicy, ReturnWhen, TaskError, ThreadPool, WhenFull, promise, wait,
 };
 
 const MOMENT: Duration = Duration::from_secs(1);
@@ -79,27 +79,27 @@ fn a_result_against_its_time_lock_free() {
     check_both(2, || a_result_against_its_time(|| pool::<LockFree>(1, 0)));
 }
 
-/// A task waits, whose worker goes back to work when its time is up.
+/// A task waits for what comes from outside, and its worker goes back to work when its time is up.
 #[test]
-fn a_task_waits_so_long_for_another() {
+fn a_task_waits_so_long() {
     check_both(1, || {
         let clock = Clock::start();
-        let pool = pool::<FineGrained>(1, 1);
-        let (inner, go) = (pool.clone(), Arc::new(Parker::new()));
-        let waits = go.clone();
-        let outer = pool.submit(move || {
-            let mut child = inner.submit(move || waits.park());
-            let in_time = child.result_timeout(MOMENT).is_ok();
-            (in_time, child)
+        let pool = pool::<FineGrained>(1, 0);
+        let (promise, mut promised) = promise();
+        let waits = pool.submit(move || {
+            let in_time = promised.result_timeout(MOMENT).is_ok();
+            (in_time, promised)
         });
+        let after = pool.submit(|| 4);
         let time = thread::spawn(move || {
             clock.advance(MOMENT);
-            go.unpark();
+            promise.set_result(3).unwrap();
         });
-        let (in_time, child) = outer.result().unwrap();
+        let (in_time, promised) = waits.result().unwrap();
         if !in_time {
-            child.result().unwrap();
+            assert_eq!(promised.result().unwrap(), 3);
         }
+        assert_eq!(after.result().unwrap(), 4);
         time.join().unwrap();
         pool.shutdown();
         in_time
@@ -132,6 +132,7 @@ fn a_worker_leaves_against_a_task<P: LockPolicy>() -> bool {
     let pool = Builder::<P>::new().max_workers(1).max_spares(0).min_workers(0).keep_alive(MOMENT).build().unwrap();
     let first = pool.submit(|| thread::current().id()).result().unwrap();
     let time = passes(clock, 1);
+    hint::yield_now();
     let second = pool.submit(|| thread::current().id()).result().unwrap();
     time.join().unwrap();
     pool.shutdown();
