@@ -1,11 +1,12 @@
 //! Runs the checker on a thread of its own, which stands still at the first failure.
 //!
 //! To unwind out of the middle of a model does not go well: destructors wait for what will not come, and a second panic ends the
-//! process. So the first panic that nobody is to catch is told to whoever waits, by the panic hook, and its thread never goes
-//! on. It is left behind, with what it holds: a check that fails ends the test, and mostly the process.
+//! process. So the first panic that nobody is to catch is told to whoever waits, by the panic hook, and its thread goes on no further than to the
+//! next thing that the checker would see: [`halt_if_failed`]. Not to stay in the hook: the standard library holds a lock meanwhile, which a test
+//! program wants as it ends. The thread is left behind, with what it holds: a check that fails ends the test, and mostly the process.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -21,7 +22,11 @@ pub(crate) struct Failed {
     pub(crate) execution: Execution,
 }
 
-std::thread_local! { static REPORT: RefCell<Option<Report>> = const { RefCell::new(None) }; }
+std::thread_local! {
+    static REPORT: RefCell<Option<Report>> = const { RefCell::new(None) };
+    /// Whether the check that runs on this thread has failed.
+    static FAILED: Cell<bool> = const { Cell::new(false) };
+}
 
 struct Report {
     to: Sender<Failed>,
@@ -93,7 +98,9 @@ fn hook(info: &PanicHookInfo<'_>, others: &dyn Fn(&PanicHookInfo<'_>)) {
         // Prints the schedule.
         others(info);
     }
-    report(format!("{}{at}", message.trim_end()));
+    // A second one would end the process.
+    halt_if_failed();
+    FAILED.set(tell(format!("{}{at}", message.trim_end())));
 }
 
 /// Ends the check that runs on this thread, if one does.
@@ -101,20 +108,25 @@ pub(crate) fn fail(message: String) {
     if REPORT.try_with(|report| report.borrow().is_none()).unwrap_or(true) {
         return;
     }
+    halt_if_failed();
     if cfg!(lockgrain_shuttle) {
         // Its hook has to see it.
         panic!("{message}");
     }
-    report(message);
+    FAILED.set(tell(message));
+    halt_if_failed();
 }
 
-/// Tells whoever waits, and does not return.
-fn report(message: String) {
+/// Tells whoever waits; false if nobody does.
+fn tell(message: String) -> bool {
     let to = REPORT.try_with(|report| report.borrow().as_ref().map(|report| report.to.clone()));
-    let Some(to) = to.ok().flatten() else { return };
-    if to.send(Failed { message, execution: trace::end() }).is_ok() {
-        loop {
-            thread::park();
-        }
+    let Some(to) = to.ok().flatten() else { return false };
+    to.send(Failed { message, execution: trace::end() }).is_ok()
+}
+
+/// Does not return if the check has failed that runs on this thread.
+pub(crate) fn halt_if_failed() {
+    while FAILED.try_with(Cell::get).unwrap_or(false) {
+        thread::park();
     }
 }

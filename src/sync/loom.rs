@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 pub use std::sync::{Arc, Weak};
 
 pub(crate) use super::clock::{self, Instant};
+use super::isolated::halt_if_failed;
 use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
@@ -50,10 +51,12 @@ impl<T> UnsafeCell<T> {
     }
 
     pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        halt_if_failed();
         self.0.with(f)
     }
 
     pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        halt_if_failed();
         self.0.with_mut(f)
     }
 }
@@ -78,6 +81,7 @@ impl<T> Mutex<T> {
 
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        halt_if_failed();
         let guard = self.0.lock().expect("loom's mutexes are not poisoned");
         MutexGuard { guard: Some(guard), mutex: &self.0 }
     }
@@ -100,6 +104,12 @@ impl<T> Deref for MutexGuard<'_, T> {
 impl<T> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.guard.as_mut().expect("only taken during a wait")
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        halt_if_failed();
     }
 }
 
@@ -171,6 +181,7 @@ impl Condvar {
 
     #[track_caller]
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        halt_if_failed();
         let inner = guard.guard.take().expect("only taken during a wait");
         guard.guard = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
     }
@@ -187,11 +198,13 @@ impl Condvar {
 
     #[track_caller]
     pub fn notify_one(&self) {
+        halt_if_failed();
         self.0.notify_one();
     }
 
     #[track_caller]
     pub fn notify_all(&self) {
+        halt_if_failed();
         self.0.notify_all();
     }
 }

@@ -2,12 +2,15 @@
 //! loom's blind spots, and for models too large to explore.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
 use std::sync::{PoisonError, TryLockError};
 
 pub use std::sync::{Arc, Weak};
 
+use ::shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
+
 pub(crate) use super::clock::{self, Instant};
+use super::isolated::halt_if_failed;
 use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
@@ -59,6 +62,7 @@ impl<T> UnsafeCell<T> {
     }
 
     pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        halt_if_failed();
         assert!(self.inside.fetch_add(1, SeqCst) >= 0, "a read overlaps a write");
         // So that an access that could overlap does.
         ::shuttle::thread::yield_now();
@@ -68,6 +72,7 @@ impl<T> UnsafeCell<T> {
     }
 
     pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        halt_if_failed();
         assert_eq!(self.inside.swap(-1, SeqCst), 0, "a write overlaps another access");
         ::shuttle::thread::yield_now();
         let result = f(self.value.get());
@@ -96,6 +101,7 @@ impl<T> Mutex<T> {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        halt_if_failed();
         self.guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -127,6 +133,12 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        halt_if_failed();
+    }
+}
+
 /// One that can be tried; another type under loom only.
 pub(crate) type TryMutex<T> = Mutex<T>;
 
@@ -145,6 +157,7 @@ impl Condvar {
     }
 
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        halt_if_failed();
         let inner = guard.guard.take().expect("only taken during a wait");
         guard.guard = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
     }
@@ -159,10 +172,12 @@ impl Condvar {
     }
 
     pub fn notify_one(&self) {
+        halt_if_failed();
         self.0.notify_one();
     }
 
     pub fn notify_all(&self) {
+        halt_if_failed();
         self.0.notify_all();
     }
 }
@@ -200,9 +215,38 @@ pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static)
     }
     let (seed, schedules) = (bounds.seed.unwrap_or(1), bounds.executions.unwrap_or(SCHEDULES));
     let half = schedules.div_ceil(2);
-    let mut executions = Runner::new(RandomScheduler::new_from_seed(seed, half), config.clone()).run(run());
+    let has_choice = Arc::new(AtomicBool::new(false));
+    let random = Choices { of: RandomScheduler::new_from_seed(seed, half), any: has_choice.clone() };
+    let mut executions = Runner::new(random, config.clone()).run(run());
+    if !has_choice.load(SeqCst) {
+        // All schedules are one, and the other scheduler would not have it.
+        return Explored { executions: executions.min(1), complete: true };
+    }
     executions += Runner::new(PctScheduler::new_from_seed(seed, 3, half), config).run(run());
     Explored { executions, complete: executions >= schedules }
+}
+
+/// A scheduler of which is known whether it ever had a choice.
+struct Choices<S> {
+    of: S,
+    any: Arc<AtomicBool>,
+}
+
+impl<S: Scheduler> Scheduler for Choices<S> {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        self.of.new_execution()
+    }
+
+    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
+        if runnable.len() > 1 {
+            self.any.store(true, SeqCst);
+        }
+        self.of.next_task(runnable, current, is_yielding)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.of.next_u64()
+    }
 }
 
 /// As `explore`; `LOCKGRAIN_SCHEDULES` and `LOCKGRAIN_SEED` choose how many schedules and which. A failure prints its schedule.

@@ -100,6 +100,16 @@ pub(crate) fn all() -> Vec<Step> {
         cargo("benches build", "bench --quiet --workspace --no-run", &[]),
         instructions(String::new(), false),
         models(Selection::default(), Bound::Own),
+        cargo(
+            "checks, loom",
+            "test --quiet --release --package lockgrain --test model --target-dir target/loom",
+            &[("RUSTFLAGS", "--cfg lockgrain_loom")],
+        ),
+        cargo(
+            "checks, shuttle",
+            "test --quiet --release --package lockgrain --test model --target-dir target/shuttle",
+            &[("RUSTFLAGS", "--cfg lockgrain_shuttle")],
+        ),
         shuttle(Selection::default(), SCHEDULES),
         programs(),
         mutants(),

@@ -19,6 +19,7 @@ use ::loom::sync::Condvar;
 use ::loom::sync::atomic as inner;
 pub use ::loom::sync::atomic::{Ordering, fence};
 
+use crate::sync::isolated::halt_if_failed;
 use crate::sync::mutant;
 
 /// The loads of one atomic since its last write, each thread's last.
@@ -84,6 +85,7 @@ macro_rules! atomic {
 
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
+                halt_if_failed();
                 let value = self.inner.load(order);
                 self.loads.loaded();
                 value
@@ -91,12 +93,14 @@ macro_rules! atomic {
 
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
+                halt_if_failed();
                 self.inner.store(value, order);
                 self.loads.written();
             }
 
             $($(#[track_caller]
             pub fn $operation(&self, value: $value, order: Ordering) -> $value {
+                halt_if_failed();
                 let before = self.inner.$operation(value, order);
                 self.loads.written();
                 before
@@ -110,6 +114,7 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
+                halt_if_failed();
                 let result = self.inner.compare_exchange(current, new, success, failure);
                 self.loads.written();
                 result
