@@ -9,6 +9,7 @@ pub use std::sync::{Arc, Weak};
 
 pub(crate) use super::clock::{self, Instant};
 use super::isolated::halt_if_failed;
+pub use super::locks::{Condvar, Mutex, MutexGuard};
 use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
@@ -61,58 +62,6 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-#[derive(Debug)]
-pub struct Mutex<T>(
-    /// So that the clock can pass through it.
-    Arc<::loom::sync::Mutex<T>>,
-);
-
-#[derive(Debug)]
-pub struct MutexGuard<'a, T> {
-    /// None while a condition variable has it.
-    guard: Option<::loom::sync::MutexGuard<'a, T>>,
-    mutex: &'a Arc<::loom::sync::Mutex<T>>,
-}
-
-impl<T> Mutex<T> {
-    pub fn new(value: T) -> Self {
-        Self(Arc::new(::loom::sync::Mutex::new(value)))
-    }
-
-    #[track_caller]
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        halt_if_failed();
-        let guard = self.0.lock().expect("loom's mutexes are not poisoned");
-        MutexGuard { guard: Some(guard), mutex: &self.0 }
-    }
-}
-
-impl<T: Default> Default for Mutex<T> {
-    fn default() -> Self {
-        Self::new(T::default())
-    }
-}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.guard.as_ref().expect("only taken during a wait")
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.guard.as_mut().expect("only taken during a wait")
-    }
-}
-
-impl<T> Drop for MutexGuard<'_, T> {
-    fn drop(&mut self) {
-        halt_if_failed();
-    }
-}
-
 /// A mutex that can be tried, which others need not pay for: loom's own `try_lock` hardly ever finds it locked, so a flag says
 /// whether it is, and is looked at.
 #[derive(Debug)]
@@ -162,50 +111,6 @@ impl<T> DerefMut for TryMutexGuard<'_, T> {
 impl<T> Drop for TryMutexGuard<'_, T> {
     fn drop(&mut self) {
         self.held.store(false, atomic::Ordering::Relaxed);
-    }
-}
-
-#[derive(Debug)]
-pub struct Condvar(Arc<::loom::sync::Condvar>);
-
-impl Default for Condvar {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Condvar {
-    pub fn new() -> Self {
-        Self(Arc::new(::loom::sync::Condvar::new()))
-    }
-
-    #[track_caller]
-    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        halt_if_failed();
-        let inner = guard.guard.take().expect("only taken during a wait");
-        guard.guard = Some(self.0.wait(inner).expect("loom's mutexes are not poisoned"));
-    }
-
-    #[track_caller]
-    pub(crate) fn wait_until<T: 'static>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
-        let (mutex, condvar) = (guard.mutex.clone(), self.0.clone());
-        let wake = move || {
-            drop(mutex.lock());
-            condvar.notify_all();
-        };
-        clock::wait_until(deadline, wake, || self.wait(guard))
-    }
-
-    #[track_caller]
-    pub fn notify_one(&self) {
-        halt_if_failed();
-        self.0.notify_one();
-    }
-
-    #[track_caller]
-    pub fn notify_all(&self) {
-        halt_if_failed();
-        self.0.notify_all();
     }
 }
 

@@ -25,6 +25,8 @@ mod backoff;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 pub(crate) mod clock;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
+mod locks;
+#[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 pub(crate) use backoff::Backoff;
 
 #[cfg(all(lockgrain_soak, not(any(lockgrain_loom, lockgrain_shuttle))))]

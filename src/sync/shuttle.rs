@@ -1,9 +1,7 @@
 //! The primitives of a randomized model build: shuttle's. Sequentially consistent only, so blind to a missing fence, but without
 //! loom's blind spots, and for models too large to explore.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
-use std::sync::{PoisonError, TryLockError};
 
 pub use std::sync::{Arc, Weak};
 
@@ -11,6 +9,7 @@ use ::shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 
 pub(crate) use super::clock::{self, Instant};
 use super::isolated::halt_if_failed;
+pub use super::locks::{Condvar, Mutex, MutexGuard};
 use super::{Bounds, Explored, trace};
 
 /// A thread's own value.
@@ -81,106 +80,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Without poisoning, as that of an ordinary build: a guard may be dropped while a panic of user code unwinds.
-#[derive(Debug, Default)]
-pub struct Mutex<T>(
-    /// So that the clock can pass through it.
-    Arc<::shuttle::sync::Mutex<T>>,
-);
-
-#[derive(Debug)]
-pub struct MutexGuard<'a, T> {
-    /// None while a condition variable has it.
-    guard: Option<::shuttle::sync::MutexGuard<'a, T>>,
-    mutex: &'a Arc<::shuttle::sync::Mutex<T>>,
-}
-
-impl<T> Mutex<T> {
-    pub fn new(value: T) -> Self {
-        Self(Arc::new(::shuttle::sync::Mutex::new(value)))
-    }
-
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        halt_if_failed();
-        self.guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn guard<'a>(&'a self, guard: ::shuttle::sync::MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        MutexGuard { guard: Some(guard), mutex: &self.0 }
-    }
-
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        match self.0.try_lock() {
-            Ok(guard) => Some(self.guard(guard)),
-            // Any thread's panic may poison it: to the standard library they are all one.
-            Err(TryLockError::Poisoned(poisoned)) => Some(self.guard(poisoned.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.guard.as_ref().expect("only taken during a wait")
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.guard.as_mut().expect("only taken during a wait")
-    }
-}
-
-impl<T> Drop for MutexGuard<'_, T> {
-    fn drop(&mut self) {
-        halt_if_failed();
-    }
-}
-
 /// One that can be tried; another type under loom only.
 pub(crate) type TryMutex<T> = Mutex<T>;
-
-#[derive(Debug)]
-pub struct Condvar(Arc<::shuttle::sync::Condvar>);
-
-impl Default for Condvar {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Condvar {
-    pub fn new() -> Self {
-        Self(Arc::new(::shuttle::sync::Condvar::new()))
-    }
-
-    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        halt_if_failed();
-        let inner = guard.guard.take().expect("only taken during a wait");
-        guard.guard = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
-    }
-
-    pub(crate) fn wait_until<T: 'static>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
-        let (mutex, condvar) = (guard.mutex.clone(), self.0.clone());
-        let wake = move || {
-            drop(mutex.lock());
-            condvar.notify_all();
-        };
-        clock::wait_until(deadline, wake, || self.wait(guard))
-    }
-
-    pub fn notify_one(&self) {
-        halt_if_failed();
-        self.0.notify_one();
-    }
-
-    pub fn notify_all(&self) {
-        halt_if_failed();
-        self.0.notify_all();
-    }
-}
 
 /// Has shuttle put its panic hook in place, which it does when it first runs something.
 pub(crate) fn before_hook() {
