@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{Deque, Steal};
 use crate::policy::run_queue::LocalOrder;
-use crate::sync::atomic::{AtomicIsize, AtomicPtr, Ordering::*, fence};
+use crate::sync::atomic::{AtomicIsize, AtomicPtr, Ordering, Ordering::*, fence};
 use crate::sync::{Arc, MODEL, Mutex, mutant};
 use crate::task::{Link, Task};
 
@@ -19,6 +19,9 @@ use crate::task::{Link, Task};
 const CAPACITY: usize = if MODEL { 2 } else { 64 };
 /// Tasks that one steal moves at the most.
 const BATCH: isize = 32;
+
+/// How `bottom` is written: the fence in `push` has every later write of it publish what was pushed. ThreadSanitizer knows no fences, and is told so.
+const BOTTOM: Ordering = if cfg!(lockgrain_tsan) { Release } else { Relaxed };
 
 /// The crate's own Chase–Lev deque: thin slots, growth by doubling, no epochs. Old buffers are kept until the deque goes,
 /// which takes at most as much memory again as the largest.
@@ -114,7 +117,7 @@ impl Shared {
         if !mutant("deque_push_no_fence") {
             fence(Release);
         }
-        self.bottom.store(bottom.wrapping_add(1), Relaxed);
+        self.bottom.store(bottom.wrapping_add(1), BOTTOM);
     }
 
     #[cold]
@@ -146,7 +149,7 @@ impl Shared {
             1 => return self.claim(top, last),
             _ => {}
         }
-        self.bottom.store(last, Relaxed);
+        self.bottom.store(last, BOTTOM);
         // Pairs with the fence in `steal`: of a pop and a steal that want the last but one entry, at least one sees the other.
         if !mutant("deque_pop_no_fence") {
             fence(SeqCst);
@@ -157,7 +160,7 @@ impl Shared {
             return NonNull::new(self.buffer().slot(last).load(Relaxed));
         }
         // Thieves took the others meanwhile. With `bottom` back in its place, the last one goes to whoever claims it.
-        self.bottom.store(bottom, Relaxed);
+        self.bottom.store(bottom, BOTTOM);
         if left == 0 { self.claim(top, last) } else { None }
     }
 
