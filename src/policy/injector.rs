@@ -120,10 +120,10 @@ impl Injector {
         // that took all has cleared it.
         let last = if mutant("injector_swaps_the_first") { chain.first } else { chain.last };
         let before = self.back.tail.swap(last.as_ptr(), if mutant("injector_swap_relaxed") { Relaxed } else { AcqRel });
-        // Relaxed: who follows the links has acquired the entries through the tail.
+        // Who follows the links has acquired the entries through the tail. Release all the same, for who follows this one frees the memory it is in.
         match NonNull::new(before) {
             // SAFETY: an entry comes out only after its `next` is set, or if it is the tail, which it no longer is.
-            Some(before) => unsafe { before.as_ref() }.next.store(chain.first.as_ptr(), Relaxed),
+            Some(before) => unsafe { before.as_ref() }.next.store(chain.first.as_ptr(), Release),
             None => self.back.head.store(chain.first.as_ptr(), Relaxed),
         }
     }
@@ -145,8 +145,9 @@ impl Injector {
         let next = if first.as_ptr() == front.last.load(Relaxed) {
             ptr::null_mut()
         } else {
+            // Acquire: the producer is done with the entry, whose memory may be used for something else as soon as it has come out.
             // SAFETY: an entry is alive until it comes out, which takes the consumer's turn.
-            let next = unsafe { first.as_ref() }.next.load(Relaxed);
+            let next = unsafe { first.as_ref() }.next.load(Acquire);
             if next.is_null() {
                 // Not the last: a producer has swapped the tail and not yet linked.
                 return Taken::Retry;

@@ -88,7 +88,7 @@ impl<P: LockPolicy> Worker<P> {
         let parked = parker.park_until(deadline);
         self.note(Activity::Parked, "", since);
         if !parked {
-            if core.idle.leave_sleepers(self.index) || mutant("worker_leaves_though_woken") {
+            if core.idle.leave_sleepers(self.index) {
                 let leaves = core.size.begin_leave(|| core.idle.load().threads(), core.kept_workers());
                 if !leaves {
                     // Perhaps as another one does, and has not gone yet.
