@@ -147,7 +147,11 @@ impl Injector {
         } else {
             // Acquire: the producer is done with the entry, whose memory may be used for something else as soon as it has come out.
             // SAFETY: an entry is alive until it comes out, which takes the consumer's turn.
-            let next = unsafe { first.as_ref() }.next.load(Acquire);
+            let next = unsafe { first.as_ref() }.next.load(if mutant("injector_acquires_nothing") {
+                Relaxed
+            } else {
+                Acquire
+            });
             if next.is_null() {
                 // Not the last: a producer has swapped the tail and not yet linked.
                 return Taken::Retry;
@@ -175,7 +179,7 @@ impl Injector {
         }
         // Release pairs with the acquire of the swap in `push_chain`, and with `is_empty`. Acquire pairs with the release of every
         // swap since the tail was last null: they are one release sequence.
-        let order = if mutant("injector_refill_no_acquire") { Release } else { AcqRel };
+        let order = if mutant("injector_acquires_nothing") { Release } else { AcqRel };
         let last = back.tail.swap(ptr::null_mut(), order);
         front.last.store(last, Relaxed);
         if mutant("injector_clears_head_late") {
