@@ -245,7 +245,6 @@ impl<P: LockPolicy> Client<P> {
             Op::Ranked(priority, body) => self.submit(Kind::Bounded, body, |world, job| {
                 world.pool.task().priority(priority).submit(move || job.run())
             }),
-            // Time stands still there, so it would never start.
             Op::StartWithin(time, body) => self.submit(Kind::Expiring, body, |world, job| {
                 let time = [Duration::ZERO, SHORT, LONG][usize::from(time % 3)];
                 world.pool.task().start_within(time).submit(move || job.run())
@@ -574,8 +573,7 @@ impl<P: LockPolicy> Client<P> {
     }
 
     fn handle_one(&mut self, op: &Op, at: usize) {
-        let waits = matches!(op, Op::Wait(_) | Op::Result(_) | Op::BlockOn(_));
-        if waits {
+        if matches!(op, Op::Wait(_) | Op::Result(_) | Op::BlockOn(_)) {
             self.prepare(at);
         }
         let slot = &mut self.slots[at];

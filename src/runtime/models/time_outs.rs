@@ -106,7 +106,7 @@ fn a_task_waits_so_long() {
     });
 }
 
-/// The first of two, or none of them.
+/// The first of them, or none.
 #[test]
 fn the_first_of_some_against_the_time() {
     check_both(1, || {
@@ -185,7 +185,7 @@ fn an_earlier_task_does_not_wait_for_a_later_one() {
     });
 }
 
-/// No run comes early, and none begins while another goes on.
+/// No run comes early: one that did would end the series, which could not be cancelled then.
 #[test]
 fn a_series_keeps_its_period() {
     check(Some(1), || {
