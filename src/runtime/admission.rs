@@ -18,17 +18,17 @@ const MAX_DEPTH: usize = 64;
 pub(crate) enum Admission {
     /// Queue it, with its place in its closure.
     Place(Permit),
-    /// Make the task, and see to it.
-    NoPlace(Instead),
+    /// It has got no place.
+    NoPlace(Then),
     Full,
     Shutdown,
 }
 
-/// What becomes of a task that has got no place.
+/// What becomes of a task that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Instead {
-    /// It is queued over the bound.
-    QueueOver,
+pub(crate) enum Then {
+    /// It is queued; without a place, over the bound.
+    Queue,
     /// Its submitter runs it.
     RunHere,
     /// It ends as cancelled.
@@ -39,7 +39,7 @@ impl From<Waited> for Admission {
     fn from(waited: Waited) -> Self {
         match waited {
             Waited::Place(permit) => Self::Place(permit),
-            Waited::Over => Self::NoPlace(Instead::QueueOver),
+            Waited::Over => Self::NoPlace(Then::Queue),
             Waited::Closed => Self::Shutdown,
             Waited::TimedOut => Self::Full,
         }
@@ -50,7 +50,7 @@ impl<P: LockPolicy> Core<P> {
     /// What to do with a new task. May wait for a place.
     #[inline(never)]
     pub(crate) fn admit(self: &Arc<Self>) -> Admission {
-        let Some(capacity) = self.capacity() else { return Admission::NoPlace(Instead::QueueOver) };
+        let Some(capacity) = self.capacity() else { return Admission::NoPlace(Then::Queue) };
         if let Some(permit) = capacity.try_take() {
             return Admission::Place(permit);
         }
@@ -66,31 +66,31 @@ impl<P: LockPolicy> Core<P> {
             WhenFull::DiscardOldest => {
                 self.discard_oldest();
                 // Else somebody else was faster, or what went had no place: still one came for one that went.
-                capacity.try_take().map_or(Admission::NoPlace(Instead::QueueOver), Admission::Place)
+                capacity.try_take().map_or(Admission::NoPlace(Then::Queue), Admission::Place)
             }
-            WhenFull::DiscardNewest => Admission::NoPlace(Instead::Drop),
+            WhenFull::DiscardNewest => Admission::NoPlace(Then::Drop),
         };
-        if matches!(admission, Admission::Full | Admission::NoPlace(Instead::RunHere | Instead::Drop)) {
+        if matches!(admission, Admission::Full | Admission::NoPlace(Then::RunHere | Then::Drop)) {
             capacity.rejected.add_shared(1);
         }
         admission
     }
 
-    /// Brings a task that has got no place to where it goes.
-    pub(crate) fn see_to(self: &Arc<Self>, task: Task, priority: i8, instead: Instead) {
-        match instead {
-            Instead::QueueOver => self.push_ranked(task, priority),
-            Instead::RunHere => self.run_here(task),
-            Instead::Drop => drop(task),
+    /// Brings a task to where it goes.
+    pub(crate) fn see_to(self: &Arc<Self>, task: Task, priority: i8, then: Then) {
+        match then {
+            Then::Queue => self.push_ranked(task, priority),
+            Then::RunHere => self.run_here(task),
+            Then::Drop => drop(task),
         }
     }
 
     fn wait_for_place(self: &Arc<Self>, deadline: Option<Instant>) -> Admission {
-        let Some(capacity) = self.capacity() else { return Admission::NoPlace(Instead::QueueOver) };
+        let Some(capacity) = self.capacity() else { return Admission::NoPlace(Then::Queue) };
         current::frames(|frames| {
             // Code with a context holds the lock, and only its context may let go of it: others may need that lock to go on.
             if frames.clone().any(holds_by_context) {
-                return if deadline.is_some() { Admission::Full } else { Admission::NoPlace(Instead::QueueOver) };
+                return if deadline.is_some() { Admission::Full } else { Admission::NoPlace(Then::Queue) };
             }
             let on_worker = frames.clone().any(|frame| frame.worker.is_some());
             let waiting = match capacity.line_up(on_worker && deadline.is_none()) {
@@ -125,8 +125,8 @@ impl<P: LockPolicy> Core<P> {
         });
         match (refused, depth > MAX_DEPTH) {
             (true, _) => Admission::Full,
-            (false, true) => Admission::NoPlace(Instead::QueueOver),
-            (false, false) => Admission::NoPlace(Instead::RunHere),
+            (false, true) => Admission::NoPlace(Then::Queue),
+            (false, false) => Admission::NoPlace(Then::RunHere),
         }
     }
 

@@ -43,7 +43,7 @@ mod worker;
 
 pub use self::core::HeldTooLong;
 pub(crate) use self::core::{Config, Core, Hooks};
-pub(crate) use admission::{Admission, leave_worker};
+pub(crate) use admission::{Admission, Then, leave_worker};
 pub(crate) use capacity::Permit;
 pub(crate) use continuation::Continuation;
 pub(crate) use idle::MAX_THREADS;

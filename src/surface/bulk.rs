@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::batch::{Batch, Chunk, Chunks, one_part};
+use super::entry::submit;
 use super::gathered::Gathered;
 use super::map::{Buffer, Map, MapUnordered, Queue, Source, Stream};
 use super::part::{Filled, Parts, fill};
-use super::pool::submit;
 use super::{Failure, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Core;

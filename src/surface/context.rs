@@ -296,7 +296,7 @@ impl<'cx, P: LockPolicy> Context<'cx, P> {
 
     /// As [`ThreadPool::submit`], to the pool that this context is of.
     pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
-        super::pool::submit(self.core(), f)
+        super::entry::submit(self.core(), f)
     }
 
     /// As [`ThreadPool::spawn`], to the pool that this context is of.
@@ -304,7 +304,7 @@ impl<'cx, P: LockPolicy> Context<'cx, P> {
     /// # Errors
     /// As there.
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        super::pool::spawn(self.core(), 0, f)
+        super::entry::spawn(self.core(), 0, f)
     }
 }
 

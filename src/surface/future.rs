@@ -3,10 +3,11 @@
 use std::future::poll_fn;
 use std::pin::pin;
 
+use super::entry::admitted;
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::propagation::Surroundings;
-use crate::runtime::{Admission, Core, Permit, future};
+use crate::runtime::{Core, Permit, future};
 use crate::sync::Arc;
 use crate::task::{self, JoinRef, TaskError};
 
@@ -33,24 +34,20 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let why = match core.admit() {
-        Admission::Place(place) => {
+    match admitted(core) {
+        Ok((place, then)) => {
             let future = held_until_polled(place, surrounded(core, future));
-            return future::drive(core, future, |task| core.push(task)).ok_or(Refused::Shutdown);
+            future::drive(core, future, |task| core.see_to(task, 0, then)).ok_or(Refused::Shutdown)
         }
-        Admission::NoPlace(instead) => {
-            let future = surrounded(core, future);
-            return future::drive(core, future, |task| core.see_to(task, 0, instead)).ok_or(Refused::Shutdown);
+        Err(why) => {
+            task::drop_quietly(future);
+            Err(why)
         }
-        Admission::Full => Refused::Full,
-        Admission::Shutdown => Refused::Shutdown,
-    };
-    task::drop_quietly(future);
-    Err(why)
+    }
 }
 
-/// The future of a task that has a place in the queue until its first poll, or until it ends unpolled.
-async fn held_until_polled<F: Future>(place: Permit, future: F) -> F::Output {
+/// The future of a task that may have a place in the queue until its first poll, or until it ends unpolled.
+async fn held_until_polled<F: Future>(place: Option<Permit>, future: F) -> F::Output {
     drop(place);
     future.await
 }

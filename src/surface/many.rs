@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::pool::{spawn, submit};
+use super::entry::{spawn, submit};
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Core;

@@ -8,6 +8,7 @@ mod broadcast;
 mod builder;
 mod bulk;
 mod context;
+mod entry;
 mod error;
 mod future;
 mod gathered;

@@ -3,14 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::entry::{Entry, spawn, submit};
 use super::{BuildError, Builder, Refused, Rejected, ResizeError, TaskHandle};
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::deadlines::starting_within;
-use crate::runtime::propagation::carried;
-use crate::runtime::trace::traced;
-use crate::runtime::{Admission, Core, Metrics, Permit, Timeline};
+use crate::runtime::{Core, Metrics, Timeline};
 use crate::sync::{Arc, Instant};
-use crate::task;
 
 /// A pool of worker threads whose lock policy is a type parameter.
 ///
@@ -41,148 +38,6 @@ impl<P: LockPolicy> Drop for Owner<P> {
     fn drop(&mut self) {
         self.core.drain();
         self.core.join(None);
-    }
-}
-
-pub(super) fn submit<P, T, F>(core: &Arc<Core<P>>, f: F) -> TaskHandle<T>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    accepted(core, try_submit(core, 0, f))
-}
-
-/// The handle of a task, also of one that was not taken.
-#[inline]
-pub(super) fn accepted<P, T, F>(core: &Arc<Core<P>>, tried: Result<TaskHandle<T>, Rejected<F>>) -> TaskHandle<T>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-{
-    match tried {
-        Ok(handle) => handle,
-        Err(Rejected { closure, why }) => {
-            task::drop_quietly(closure);
-            let error = if why == Refused::Full { why.into() } else { core.refused() };
-            TaskHandle::new(task::refused(core.id, error))
-        }
-    }
-}
-
-pub(super) fn try_submit<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    if core.is_draining() {
-        return Err(Rejected { closure: f, why: Refused::by(core) });
-    }
-    if !core.is_plain() {
-        return try_submit_admitted(core, priority, f);
-    }
-    let (task, join) = task::joinable(core.id, traced::<P, _, _>(f));
-    core.push_ranked(task, priority);
-    Ok(TaskHandle::new(join))
-}
-
-/// As `try_submit`, with a priority, for a task that has to start within that time.
-pub(super) fn try_submit_starting_within<P, T, F>(
-    core: &Arc<Core<P>>,
-    priority: i8,
-    within: Duration,
-    f: F,
-) -> Result<TaskHandle<T>, Rejected<F>>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    if core.is_draining() {
-        return Err(Rejected { closure: f, why: Refused::by(core) });
-    }
-    let join = match core.admit() {
-        Admission::Place(place) => {
-            let f = held_until_called(place, carried(core, f));
-            starting_within(core, within, f, |task| core.push_ranked(task, priority))
-        }
-        Admission::NoPlace(instead) => {
-            let f = carried(core, f);
-            starting_within(core, within, f, |task| core.see_to(task, priority, instead))
-        }
-        Admission::Full => return Err(Rejected { closure: f, why: Refused::Full }),
-        Admission::Shutdown => return Err(Rejected { closure: f, why: Refused::by(core) }),
-    };
-    Ok(TaskHandle::new(join))
-}
-
-pub(super) fn spawn<P, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<(), Refused>
-where
-    P: LockPolicy,
-    F: FnOnce() + Send + 'static,
-{
-    if core.is_draining() {
-        task::drop_quietly(f);
-        return Err(Refused::by(core));
-    }
-    if !core.is_plain() {
-        return spawn_admitted(core, priority, f);
-    }
-    core.push_ranked(task::detached(traced::<P, _, _>(f)), priority);
-    Ok(())
-}
-
-#[inline(never)]
-fn try_submit_admitted<P, T, F>(core: &Arc<Core<P>>, priority: i8, f: F) -> Result<TaskHandle<T>, Rejected<F>>
-where
-    P: LockPolicy,
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    match core.admit() {
-        Admission::Place(place) => {
-            let (task, join) = task::joinable(core.id, held_until_called(place, carried(core, f)));
-            core.push_ranked(task, priority);
-            Ok(TaskHandle::new(join))
-        }
-        Admission::NoPlace(instead) => {
-            let (task, join) = task::joinable(core.id, carried(core, f));
-            core.see_to(task, priority, instead);
-            Ok(TaskHandle::new(join))
-        }
-        Admission::Full => Err(Rejected { closure: f, why: Refused::Full }),
-        Admission::Shutdown => Err(Rejected { closure: f, why: Refused::by(core) }),
-    }
-}
-
-#[inline(never)]
-fn spawn_admitted<P: LockPolicy>(
-    core: &Arc<Core<P>>,
-    priority: i8,
-    f: impl FnOnce() + Send + 'static,
-) -> Result<(), Refused> {
-    let why = match core.admit() {
-        Admission::Place(place) => {
-            core.push_ranked(task::detached(held_until_called(place, carried(core, f))), priority);
-            return Ok(());
-        }
-        Admission::NoPlace(instead) => {
-            core.see_to(task::detached(carried(core, f)), priority, instead);
-            return Ok(());
-        }
-        Admission::Full => Refused::Full,
-        Admission::Shutdown => Refused::by(core),
-    };
-    task::drop_quietly(f);
-    Err(why)
-}
-
-/// The closure of a task that has a place in the queue until it starts, or ends unrun.
-fn held_until_called<T>(place: Permit, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    move || {
-        drop(place);
-        f()
     }
 }
 
@@ -252,7 +107,10 @@ impl<P: LockPolicy> ThreadPool<P> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        try_submit(self.core(), 0, f)
+        match Entry::to(self.core()) {
+            Ok(entry) => Ok(entry.submit(self.core(), 0, f)),
+            Err(why) => Err(Rejected { closure: f, why }),
+        }
     }
 
     /// Refuses new tasks, runs what is queued, and joins the threads. Tasks submitted before the call are run. On a worker of

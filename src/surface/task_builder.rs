@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::pool::{accepted, spawn, try_submit, try_submit_starting_within};
+use super::entry::{Entry, refused, spawn};
 use super::{Context, Refused, Rejected, TaskHandle, ThreadPool};
 use crate::policy::LockPolicy;
 use crate::runtime::Core;
@@ -85,7 +85,13 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
 
     /// As [`ThreadPool::submit`].
     pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
-        accepted(self.core, self.try_submit(f))
+        match Entry::to(self.core) {
+            Ok(entry) => self.enter(entry, f),
+            Err(why) => {
+                task::drop_quietly(f);
+                refused(self.core, why)
+            }
+        }
     }
 
     /// As [`ThreadPool::try_submit`].
@@ -97,9 +103,20 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
+        match Entry::to(self.core) {
+            Ok(entry) => Ok(self.enter(entry, f)),
+            Err(why) => Err(Rejected { closure: f, why }),
+        }
+    }
+
+    fn enter<T, F>(&self, entry: Entry, f: F) -> TaskHandle<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
         match self.start_within {
-            None => try_submit(self.core, self.priority, f),
-            Some(within) => try_submit_starting_within(self.core, self.priority, within, f),
+            None => entry.submit(self.core, self.priority, f),
+            Some(time) => entry.submit_within(self.core, self.priority, time, f),
         }
     }
 
@@ -120,13 +137,10 @@ impl<P: LockPolicy> TaskBuilder<'_, P> {
     pub fn spawn(&self, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         match self.start_within {
             None => spawn(self.core, self.priority, f),
-            Some(within) => {
-                let tried = try_submit_starting_within(self.core, self.priority, within, f);
-                tried.map(drop).map_err(|Rejected { closure, why }| {
-                    task::drop_quietly(closure);
-                    why
-                })
-            }
+            Some(_) => self.try_submit(f).map(drop).map_err(|Rejected { closure, why }| {
+                task::drop_quietly(closure);
+                why
+            }),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The end of a task that has not started in time. `docs/task-state.md` says why its memory is there as long as it is needed.
 
 use super::error::TaskError;
+use super::head::{claim_to_expire, expire_claimed};
 use super::header::Task;
-use super::joinable::{claim_to_expire, expire_claimed};
 use super::needs::TaskRef;
 use crate::sync::Mutex;
 

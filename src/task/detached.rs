@@ -6,9 +6,9 @@ use std::ptr::NonNull;
 
 use super::error::TaskError;
 use super::header::{Discarded, Header, Ran, Task, VTable};
-use super::joinable::drop_quietly;
 use super::memory;
 use super::needs::Needs;
+use super::quietly::drop_quietly;
 use super::tally::Tally;
 
 #[repr(C)]

@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::error::{PanicPayload, TaskError};
+use super::head::JoinVTable;
 use super::link::Link;
 use super::needs::Needs;
 use super::state::State;
@@ -30,21 +31,6 @@ pub(super) struct VTable {
     pub(super) join: Option<&'static JoinVTable>,
     /// Whether its memory stays until the closure is gone; else it may be another task's while that runs.
     pub(super) stays: bool,
-}
-
-/// What a task with a handle can do without anybody knowing the type of its closure. No entry touches the executor's reference.
-#[derive(Debug)]
-pub(super) struct JoinVTable {
-    /// Runs the closure after a claim to run.
-    pub(super) run_claimed: unsafe fn(NonNull<Header>, &Tally),
-    /// Drops the closure after a claim to cancel, and publishes the error.
-    pub(super) cancel_claimed: unsafe fn(NonNull<Header>, TaskError),
-    /// Where the output of a terminal task is: a `Result<T, TaskError>`.
-    pub(super) output: unsafe fn(NonNull<Header>) -> *mut (),
-    /// The same, to be looked at only.
-    pub(super) look: unsafe fn(NonNull<Header>) -> *const (),
-    /// Frees the allocation of a terminal task.
-    pub(super) free: unsafe fn(NonNull<Header>),
 }
 
 impl Header {
@@ -135,7 +121,7 @@ impl Task {
     pub(crate) fn state(&self) -> Option<NonNull<State>> {
         // SAFETY: the executor's reference keeps the header alive.
         let header = unsafe { self.0.as_ref() };
-        header.vtable.join.is_some().then(|| super::joinable::state_of(self.0))
+        header.vtable.join.is_some().then(|| super::head::state_of(self.0))
     }
 
     /// The name of its closure's type, the user's in it.

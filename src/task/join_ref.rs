@@ -5,8 +5,10 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::error::TaskError;
-use super::header::{Header, Identity, JoinVTable};
-use super::joinable::{Joined, cancel, drop_quietly, join_vtable, quietly};
+use super::head::{Head, cancel, slot_to_read, slot_to_write};
+use super::header::{Header, Identity};
+use super::output;
+use super::quietly::{drop_quietly, quietly};
 use super::state::{Snapshot, State};
 use super::tally::Tally;
 use super::waiters::{Callback, Waiters, Wake};
@@ -37,22 +39,17 @@ impl<T> JoinRef<T> {
         self.header
     }
 
-    fn joined(&self) -> &Joined<T> {
-        // SAFETY: the handle's reference keeps the task alive, and a `Joined<T>` is its first field.
-        unsafe { self.header.cast::<Joined<T>>().as_ref() }
-    }
-
-    fn vtable(&self) -> &'static JoinVTable {
+    fn head(&self) -> &Head {
         // SAFETY: the handle's reference keeps the task alive.
-        unsafe { join_vtable(self.header) }
+        unsafe { Head::of(self.header) }
     }
 
     pub(crate) fn state(&self) -> &State {
-        &self.joined().head.state
+        &self.head().state
     }
 
     pub(crate) fn pool(&self) -> u32 {
-        self.joined().head.pool
+        self.head().pool
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -65,7 +62,7 @@ impl<T> JoinRef<T> {
             return None;
         }
         // SAFETY: terminal, by the acquire load above.
-        NonNull::new(unsafe { (self.vtable().output)(self.header) }.cast())
+        Some(unsafe { slot_to_write(self.header) }.cast())
     }
 
     /// The output of an ended task, only to be looked at. It stays until the handle, which is borrowed, moves it.
@@ -74,7 +71,7 @@ impl<T> JoinRef<T> {
             return None;
         }
         // SAFETY: terminal, by the acquire load above.
-        NonNull::new(unsafe { (self.vtable().look)(self.header) }.cast_mut().cast())
+        Some(unsafe { slot_to_read(self.header) }.cast())
     }
 
     /// Runs the task here if it is still queued. `around` gets the rest to call, in whatever frame it sets up.
@@ -82,7 +79,7 @@ impl<T> JoinRef<T> {
         if !self.state().claim_to_run_early() {
             return false;
         }
-        let run = self.vtable().run_claimed;
+        let run = self.head().join().run_claimed;
         around(&mut |tally| {
             // SAFETY: claimed above, and the handle's reference is borrowed for the call.
             unsafe { run(self.header, tally) }
@@ -123,26 +120,25 @@ impl<T> JoinRef<T> {
     unsafe fn take_from(&self, output: NonNull<Result<T, TaskError>>) -> Result<T, TaskError> {
         // SAFETY: the output of a terminal task is alive until the handle takes it, which is here.
         let output = unsafe { output.read() };
-        let free = self.vtable().free;
         if self.state().release_handle_taken() {
             // SAFETY: that was the last reference.
-            unsafe { free(self.header) };
+            unsafe { output::free::<T>(self.header) };
         }
         output
     }
 
     fn waiters(&self) -> &Waiters<T> {
-        let slot = &self.joined().waiters;
+        let slot = &self.head().waiters;
         // Acquire, and the exchange's release: who finds the list finds it initialized.
-        let mut list = slot.load(Ordering::Acquire);
+        let mut list = slot.load(Ordering::Acquire).cast::<Waiters<T>>();
         if list.is_null() {
             let fresh = Box::into_raw(Box::new(Waiters::new()));
-            match slot.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+            match slot.compare_exchange(ptr::null_mut(), fresh.cast(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => list = fresh,
                 Err(theirs) => {
                     // SAFETY: made above and not published.
                     drop(unsafe { Box::from_raw(fresh) });
-                    list = theirs;
+                    list = theirs.cast();
                 }
             }
         }

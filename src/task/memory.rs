@@ -13,13 +13,8 @@ use std::ptr::NonNull;
 /// Moves `value` to a block of its own.
 #[inline]
 pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
-    let layout = layout::<T>();
-    let block = magazine::take(layout).unwrap_or_else(|| {
-        // SAFETY: no task is of size zero: each has a header.
-        NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
-    });
-    let block = block.cast::<T>();
-    // SAFETY: a block of this layout, which nobody else has.
+    let block = take(const { Block::of::<T>() }).cast::<T>();
+    // SAFETY: a block for a `T`, which nobody else has.
     unsafe { block.write(value) };
     block
 }
@@ -30,25 +25,45 @@ pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
 /// `block` came from [`allocate`] with the same `T`, and nobody uses it any more.
 #[inline]
 pub(crate) unsafe fn release<T>(block: NonNull<T>) {
-    let layout = layout::<T>();
-    if let Some(block) = magazine::give(layout, block.cast()) {
+    // SAFETY: the caller's promise.
+    unsafe { give_back(const { Block::of::<T>() }, block.cast()) };
+}
+
+#[inline]
+fn take(of: Block) -> NonNull<u8> {
+    magazine::take(of).unwrap_or_else(|| {
+        // SAFETY: no task is of size zero: each has a header.
+        NonNull::new(unsafe { alloc(of.0) }).unwrap_or_else(|| handle_alloc_error(of.0))
+    })
+}
+
+/// As [`release`], by one who knows no more of its type than this.
+///
+/// # Safety
+/// `block` came from [`allocate`] with a type of which `of` is, and nobody uses it any more.
+#[inline]
+pub(super) unsafe fn give_back(of: Block, block: NonNull<u8>) {
+    if let Some(block) = magazine::give(of, block) {
         // SAFETY: the caller's promise; blocks of one layout are alike, whoever allocated them.
-        unsafe { dealloc(block.as_ptr(), layout) };
+        unsafe { dealloc(block.as_ptr(), of.0) };
     }
 }
 
-/// Small sizes are rounded up to a size class, one for each size of glibc's chunks, so that rounding wastes nothing there.
-#[inline]
-const fn layout<T>() -> Layout {
-    const { assert!(size_of::<T>() > 0) };
-    let exact = Layout::new::<T>();
-    if exact.align() > ALIGN || exact.size() > LARGEST {
-        return exact;
-    }
-    let size = class(exact.size()) * STEP + ALIGN;
-    match Layout::from_size_align(size, ALIGN) {
-        Ok(layout) => layout,
-        Err(_) => exact,
+/// What kind of block a type needs. Small sizes are rounded up to a size class, one for each size of glibc's chunks, so that rounding wastes nothing there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block(Layout);
+
+impl Block {
+    pub(super) const fn of<T>() -> Self {
+        const { assert!(size_of::<T>() > 0) };
+        let exact = Layout::new::<T>();
+        if exact.align() > ALIGN || exact.size() > LARGEST {
+            return Self(exact);
+        }
+        match Layout::from_size_align(class(exact.size()) * STEP + ALIGN, ALIGN) {
+            Ok(layout) => Self(layout),
+            Err(_) => Self(exact),
+        }
     }
 }
 
@@ -68,7 +83,7 @@ mod magazine {
     use std::cell::Cell;
     use std::ptr::NonNull;
 
-    use super::{ALIGN, CLASSES, LARGEST, STEP, class};
+    use super::{ALIGN, Block, CLASSES, LARGEST, STEP, class};
     use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use crate::sync::{TryMutex, local};
 
@@ -220,27 +235,23 @@ mod magazine {
         }
     }
 
-    fn kept(layout: Layout) -> bool {
-        layout.align() <= ALIGN && layout.size() <= LARGEST
+    /// None if no blocks of the kind are kept.
+    #[inline]
+    fn kept(of: Block) -> Option<usize> {
+        (of.0.align() <= ALIGN && of.0.size() <= LARGEST).then(|| class(of.0.size()))
     }
 
-    /// A block of this layout, if one is kept for this thread.
+    /// A block of this kind, if one is kept for this thread.
     #[inline]
-    pub(super) fn take(layout: Layout) -> Option<NonNull<u8>> {
-        if !kept(layout) {
-            return None;
-        }
-        let class = class(layout.size());
+    pub(super) fn take(of: Block) -> Option<NonNull<u8>> {
+        let class = kept(of)?;
         LOCAL.try_with(|local| local.0[class].take(class)).ok().flatten()
     }
 
     /// Keeps the block, or hands it back to be freed.
     #[inline]
-    pub(super) fn give(layout: Layout, block: NonNull<u8>) -> Option<NonNull<u8>> {
-        if !kept(layout) {
-            return Some(block);
-        }
-        let class = class(layout.size());
+    pub(super) fn give(of: Block, block: NonNull<u8>) -> Option<NonNull<u8>> {
+        let Some(class) = kept(of) else { return Some(block) };
         match LOCAL.try_with(|local| local.0[class].give(class, block)) {
             Ok(()) => None,
             // The thread is ending.
@@ -251,14 +262,15 @@ mod magazine {
 
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 mod magazine {
-    use std::alloc::Layout;
     use std::ptr::NonNull;
 
-    pub(super) fn take(_layout: Layout) -> Option<NonNull<u8>> {
+    use super::Block;
+
+    pub(super) fn take(_of: Block) -> Option<NonNull<u8>> {
         None
     }
 
-    pub(super) fn give(_layout: Layout, block: NonNull<u8>) -> Option<NonNull<u8>> {
+    pub(super) fn give(_of: Block, block: NonNull<u8>) -> Option<NonNull<u8>> {
         Some(block)
     }
 }

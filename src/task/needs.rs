@@ -5,8 +5,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::error::TaskError;
+use super::head;
 use super::header::{Header, Identity, Task};
-use super::joinable;
 use super::scoped::Epilogue;
 
 /// What a task needs, and whether it has it: by itself, nothing. It stays until the task's memory is freed, but lets go of what it owns when it is
@@ -83,6 +83,10 @@ impl TaskRef {
         NonNull::new(task.cast_mut()).map(|task| Self(task.cast()))
     }
 
+    pub(super) fn of_header(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
     pub(super) fn header(self) -> NonNull<Header> {
         self.0
     }
@@ -110,7 +114,7 @@ impl TaskRef {
         // SAFETY: the caller's promise.
         if unsafe { self.0.as_ref() }.vtable().join.is_some() {
             // SAFETY: as above.
-            unsafe { joinable::cancel(self.0, why) };
+            unsafe { head::cancel(self.0, why) };
         }
     }
 

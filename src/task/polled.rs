@@ -7,10 +7,13 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::error::{PanicPayload, TaskError};
+use super::head::{pass_over, publish, slot_to_write};
 use super::header::{Discarded, Header, Ran, Task, VTable};
 use super::join_ref::JoinRef;
-use super::joinable::{Joinable, made, quietly};
+use super::joinable::{Joinable, Needing, made};
 use super::needs::{Needs, TaskRef, Walk};
+use super::output;
+use super::quietly::quietly;
 use super::state::State;
 use super::tally::Tally;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -91,7 +94,7 @@ where
         run: Self::poll_once,
         discard: Self::discard_polled,
         name: type_name::<F>,
-        needs: Self::needs,
+        needs: Needing::<Polled<F, S>>::needs,
         join: Some(&Self::JOIN),
         stays: true,
     };
@@ -102,10 +105,10 @@ where
     /// `header` is that of a live task of this type, and the caller gives up the executor's reference.
     unsafe fn poll_once(header: NonNull<Header>, tally: &Tally) -> Ran {
         // SAFETY: the caller's promise.
-        let this = unsafe { Self::this(header) };
-        if !this.state().claim_to_run() {
+        let this = unsafe { Needing::<Polled<F, S>>::this(header) };
+        if !this.head.state.claim_to_run() {
             // SAFETY: the executor's reference is the caller's to give up.
-            return unsafe { Self::pass_over(header) };
+            return unsafe { pass_over(header) };
         }
         let Some(schedule) = this.needs.schedule.upgrade().filter(|schedule| schedule.begin()) else {
             // SAFETY: claimed above, and the executor's reference goes with the call.
@@ -122,7 +125,7 @@ where
         tally.ended(polled.is_err());
         let unobserved = match polled {
             Ok(Poll::Pending) => {
-                if this.state().rearm() {
+                if this.head.state.rearm() {
                     // SAFETY: the executor's reference, which the caller gave up.
                     schedule.pending(unsafe { Task::from_header(header) });
                     return Ran::Done;
@@ -132,10 +135,12 @@ where
             }
             Ok(Poll::Ready(output)) => {
                 this.needs.ran();
-                // SAFETY: claimed above, and the future is gone.
-                unsafe { this.write(Ok(output)) };
+                // SAFETY: the executor's reference keeps it alive.
+                let slot = unsafe { slot_to_write(header) };
+                // SAFETY: claimed above, and the function pointer that was in it needs no drop.
+                unsafe { output::write(slot, Ok(output)) };
                 // SAFETY: the executor's reference goes with the call.
-                unsafe { Self::publish(header, true) }
+                unsafe { publish(header, true) }
             }
             // SAFETY: claimed above, and the executor's reference goes with the call.
             Err(payload) => unsafe { Self::give_up(header, TaskError::unwound(payload)) },
@@ -149,22 +154,20 @@ where
     /// `header` is that of a live task of this type, which the caller has claimed; the executor's reference goes.
     unsafe fn give_up(header: NonNull<Header>, why: TaskError) -> Option<PanicPayload> {
         // SAFETY: the caller's promise.
-        let this = unsafe { Self::this(header) };
+        unsafe { Needing::<Polled<F, S>>::abandon(header, why) };
         // SAFETY: as above.
-        unsafe { this.abandon(why) };
-        // SAFETY: as above.
-        unsafe { Self::publish(header, true) }
+        unsafe { publish(header, true) }
     }
 
     /// # Safety
     /// As for `poll_once`.
     unsafe fn discard_polled(header: NonNull<Header>, why: TaskError) -> Discarded {
         // SAFETY: the caller's promise.
-        let begun = unsafe { Self::this(header) }.needs.begun.load(Relaxed);
+        let begun = unsafe { Needing::<Polled<F, S>>::this(header) }.needs.begun.load(Relaxed);
         // Too late for a further poll: it was accepted all the same.
         let why = if begun && matches!(why, TaskError::Refused) { TaskError::Cancelled } else { why };
         // SAFETY: the caller's promise.
-        unsafe { Self::discard(header, why) }
+        unsafe { Needing::<Polled<F, S>>::discard(header, why) }
     }
 }
 

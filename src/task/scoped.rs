@@ -7,9 +7,9 @@ use std::thread::Result as Caught;
 
 use super::error::TaskError;
 use super::header::{Discarded, Header, Identity, Ran, Task, VTable};
-use super::joinable::drop_quietly;
 use super::latch::{Countdown, Latch};
 use super::needs::Needs;
+use super::quietly::drop_quietly;
 use super::tally::Tally;
 use crate::sync::UnsafeCell;
 

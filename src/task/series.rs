@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::error::TaskError;
+use super::head::{pass_over, publish, slot_to_write};
 use super::header::{Header, Ran, Task, VTable};
 use super::join_ref::JoinRef;
-use super::joinable::{Joinable, made};
+use super::joinable::{Joinable, Needing, made};
 use super::needs::Needs;
 use super::state::State;
 use super::tally::Tally;
@@ -25,9 +26,9 @@ where
 {
     const SERIES: VTable = VTable {
         run: Self::run_once,
-        discard: Self::discard,
+        discard: Needing::<N>::discard,
         name: type_name::<F>,
-        needs: Self::needs,
+        needs: Needing::<N>::needs,
         join: Some(&Self::JOIN),
         stays: true,
     };
@@ -38,14 +39,17 @@ where
     /// `header` is that of a live `Joinable<F, (), N>`, and the caller gives up the executor's reference.
     unsafe fn run_once(header: NonNull<Header>, tally: &Tally) -> Ran {
         // SAFETY: the caller's promise.
-        let this = unsafe { Self::this(header) };
-        if !this.state().claim_to_run() {
+        let this = unsafe { Needing::<N>::this(header) };
+        let state = &this.head.state;
+        if !state.claim_to_run() {
             // SAFETY: the executor's reference is the caller's to give up.
-            return unsafe { Self::pass_over(header) };
+            return unsafe { pass_over(header) };
         }
-        let run = this.slot.with_mut(|slot| {
-            // SAFETY: the claim gives the closure to this call alone, until it rearms.
-            let closure = unsafe { &mut *slot.cast::<F>() };
+        // SAFETY: the executor's reference keeps it alive.
+        let slot = unsafe { slot_to_write(header) };
+        // SAFETY: the claim gives the closure to this call alone, until it rearms.
+        let closure = unsafe { slot.cast::<F>().as_mut() };
+        let run = this.head.writes(|| {
             tally.begins();
             catch_unwind(AssertUnwindSafe(closure))
         });
@@ -55,7 +59,7 @@ where
             Err(payload) => TaskError::unwound(payload),
             Ok(()) => {
                 let again = this.needs.again();
-                if this.state().rearm() {
+                if state.rearm() {
                     // SAFETY: the executor's reference, which the caller gave up.
                     again(unsafe { Task::from_header(header) });
                     return Ran::Done;
@@ -64,9 +68,9 @@ where
             }
         };
         // SAFETY: claimed by this call, for the run or by `rearm`.
-        unsafe { this.abandon(why) };
+        unsafe { Needing::<N>::abandon(header, why) };
         // SAFETY: the executor's reference goes with the call.
-        match unsafe { Self::publish(header, true) } {
+        match unsafe { publish(header, true) } {
             Some(payload) => Ran::Unobserved(payload),
             None => Ran::Done,
         }

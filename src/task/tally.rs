@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::joinable::quietly;
+use super::quietly::quietly;
 use crate::sync::trace::{Event, note};
 use crate::sync::{Arc, Counter};
 

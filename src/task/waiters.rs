@@ -33,7 +33,7 @@ impl Wake {
         match self {
             Self::Thread(parker) => parker.unpark(),
             // A waker is user code: it may panic, and the rest must be woken all the same.
-            Self::Task(waker) => super::joinable::quietly(|| waker.wake()),
+            Self::Task(waker) => super::quietly::quietly(|| waker.wake()),
             Self::Place(place) => place.wake(),
             Self::Group(group, member) => group.end(member),
             Self::Next(next) => next.begin(),
@@ -63,12 +63,12 @@ impl Place {
         // Cloned and dropped outside the lock: both are user code.
         let waker = waker.clone();
         let older = self.0.lock().replace(waker);
-        super::joinable::drop_quietly(older);
+        super::quietly::drop_quietly(older);
     }
 
     fn wake(&self) {
         let waker = self.0.lock().take();
-        super::joinable::quietly(|| waker.into_iter().for_each(Waker::wake));
+        super::quietly::quietly(|| waker.into_iter().for_each(Waker::wake));
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn map_is_the_serial_map<P: LockPolicy>(pool: &ThreadPool<P>) {
     let odd = |n: &u64| n % 2 == 1;
     let sum =
         pool.bulk().chunk_size(ChunkSize::Auto).map((0..1000).filter(odd), square).map(Result::unwrap).sum::<u64>();
-    assert_eq!(sum, (0..1000).filter(odd).map(square).sum());
+    assert_eq!(sum, (0..1000).filter(odd).map(square).sum::<u64>());
 }
 
 // Contract: 54, 75.
