@@ -12,7 +12,7 @@ use crate::sync::{self, Arc, Bounds, Explored, MODEL};
 ///
 /// | | loom | shuttle | plain build | environment |
 /// |---|---|---|---|---|
-/// | [`preemptions`](Self::preemptions) | 2 | | | `LOCKGRAIN_PREEMPTIONS`: `any` for no bound, `+1` for one more |
+/// | [`preemptions`](Self::preemptions) | 2 | | | `LOCKGRAIN_PREEMPTIONS`: `any` for no bound, `+1` for one more, `-1` for one fewer |
 /// | [`executions`](Self::executions) | no bound | 2,000 | 100 | `LOCKGRAIN_SCHEDULES` |
 /// | [`time_limit`](Self::time_limit) | 60 s | 60 s | 60 s | `LOCKGRAIN_SECONDS` |
 /// | [`seed`](Self::seed) | | 1 | | `LOCKGRAIN_SEED` |

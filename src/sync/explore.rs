@@ -29,12 +29,13 @@ impl Bounds {
     pub(crate) fn or_environment(mut self) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         if let Some(text) = variable("LOCKGRAIN_PREEMPTIONS") {
-            let number = |text: &str| {
+            let number = |text: &str| -> usize {
                 text.parse().unwrap_or_else(|_| panic!("LOCKGRAIN_PREEMPTIONS is neither a number nor `any`: {text}"))
             };
-            self.preemptions = match text.strip_prefix('+') {
-                Some(more) => self.preemptions.map(|own: usize| own + number(more)),
-                None => (text != "any").then(|| number(&text)),
+            self.preemptions = match (text.strip_prefix('+'), text.strip_prefix('-')) {
+                (Some(more), _) => self.preemptions.map(|own| own + number(more)),
+                (_, Some(fewer)) => self.preemptions.map(|own| own.saturating_sub(number(fewer))),
+                _ => (text != "any").then(|| number(&text)),
             };
         }
         let number = |name: &str| {

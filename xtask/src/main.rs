@@ -45,6 +45,9 @@ enum Command {
         /// One preemption more than each model's own bound; a model that is not through within the limit is cut off, which is no failure. Hours.
         #[arg(long)]
         deep: bool,
+        /// One preemption fewer in the models that `xtask/long.txt` lists, as in `test`.
+        #[arg(long, conflicts_with_all = ["deep", "preemptions"])]
+        short: bool,
     },
     /// The same models, larger, under random schedules.
     Shuttle {
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Contract => vec![step::contract()],
         Command::Example => vec![step::example()],
         Command::Models { selection, deep: true, .. } => vec![step::models(selection, Bound::Deeper)],
+        Command::Models { selection, short: true, .. } => vec![step::models(selection, Bound::Shorter)],
         Command::Models { selection, preemptions, .. } => {
             vec![step::models(selection, preemptions.map_or(Bound::Own, Bound::Given))]
         }

@@ -33,6 +33,8 @@ impl Default for Selection {
 pub(crate) enum Bound {
     /// What the model says itself.
     Own,
+    /// One fewer for the models that `xtask/long.txt` lists.
+    Shorter,
     /// One more; a model that is not through with these in its time is cut off.
     Deeper,
     Given(u32),
@@ -57,7 +59,7 @@ impl Checker {
 
     fn environment(self, limit: u64) -> Vec<(&'static str, String)> {
         match self {
-            Self::Loom { bound: Bound::Own } => vec![],
+            Self::Loom { bound: Bound::Own | Bound::Shorter } => vec![],
             Self::Loom { bound: Bound::Given(most) } => vec![("LOCKGRAIN_PREEMPTIONS", most.to_string())],
             Self::Loom { bound: Bound::Deeper } => {
                 vec![("LOCKGRAIN_PREEMPTIONS", "+1".to_owned()), ("LOCKGRAIN_SECONDS", limit.to_string())]
@@ -131,7 +133,7 @@ impl Program {
         Ok(names.filter(|name| name.contains("models::")).map(str::to_owned).collect())
     }
 
-    fn run(&self, model: &str, mutant: Option<&str>, limit: u64) -> Result<Outcome> {
+    fn run(&self, model: &str, mutant: Option<&str>, shorter: bool, limit: u64) -> Result<Outcome> {
         let start = Instant::now();
         let run = format!("{}-{model}-{}", self.checker.name(), mutant.unwrap_or("as-it-is")).replace("::", "-");
         let log = std::env::temp_dir().join(format!("lockgrain-{}-{run}", std::process::id()));
@@ -142,6 +144,9 @@ impl Program {
             command.env("LOCKGRAIN_MUTANT", mutant);
         }
         command.envs(self.checker.environment(limit));
+        if shorter {
+            command.env("LOCKGRAIN_PREEMPTIONS", "-1");
+        }
         let mut child = command.spawn()?;
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -188,16 +193,29 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
     })
 }
 
+const LONG: &str = "xtask/long.txt";
+
+/// The models that are too long for every day.
+fn long(models: &[String]) -> Result<Vec<String>> {
+    let table = fs::read_to_string(LONG).context(LONG)?;
+    let names: Vec<_> = parse(&table)?.into_iter().map(|(name, _)| name.to_owned()).collect();
+    for name in &names {
+        ensure!(models.contains(name), "{LONG}: there is no model `{name}`");
+    }
+    Ok(names)
+}
+
 /// Runs the models; fails if one fails, did not complete though it should, or explored one execution only.
 pub(crate) fn models(checker: Checker, selection: &Selection) -> Result<()> {
     let program = Program::build(checker)?;
     let mut models = program.models()?;
+    let long = if matches!(checker, Checker::Loom { bound: Bound::Shorter }) { long(&models)? } else { vec![] };
     models.retain(|model| model.contains(&selection.filter));
     ensure!(!models.is_empty(), "there are no models with `{}` in their path", selection.filter);
     let may_be_cut_off = matches!(checker, Checker::Loom { bound: Bound::Deeper });
     println!("\n| model | preemptions | verdict | executions | seconds |\n|---|---|---|---|---|");
     let verdicts = each(&models, |model| {
-        let Outcome { passed, explored, took, .. } = program.run(model, None, selection.limit)?;
+        let Outcome { passed, explored, took, .. } = program.run(model, None, long.contains(model), selection.limit)?;
         let verdict = match &explored {
             Some(Explored { executions: 2.., complete: true, .. }) if passed => "ok",
             Some(Explored { executions: 2.., complete: false, .. }) if passed && may_be_cut_off => "cut off",
@@ -233,7 +251,8 @@ pub(crate) fn mutants() -> Result<()> {
     }
     println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
     let survived = each(&listed, |(mutant, model)| {
-        let Outcome { passed, ended, took, .. } = program.run(model, Some(mutant), Selection::default().limit)?;
+        let Outcome { passed, ended, took, .. } =
+            program.run(model, Some(mutant), false, Selection::default().limit)?;
         // A model that is cut off has caught nothing.
         let survived = passed || !ended;
         let verdict = if survived { "SURVIVED" } else { "caught" };
