@@ -1,6 +1,6 @@
 //! A task: one allocation that holds the scheduling header, the closure and later its result.
 //!
-//! [`Task`] is the executor's owned half, a thin pointer; [`Joined`] is what a handle points at. The two share a state
+//! [`Task`] is the executor's owned half, a thin pointer; [`JoinRef`] is the handle's. The two share a state
 //! word ([`state`]) whose transitions decide who runs, cancels, completes and frees. Imports `sync` only.
 
 mod deadline;

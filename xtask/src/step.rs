@@ -92,9 +92,13 @@ pub(crate) fn all() -> Vec<Step> {
     vec![
         cargo("format", "fmt --all --check", &[]),
         cargo("clippy", "clippy --quiet --workspace --all-targets -- -D warnings", &[]),
-        cargo("tests", "test --quiet --workspace", &[]),
-        cargo("tests, feature futures", "test --quiet -p lockgrain --features futures --test futures", &[]),
-        cargo("tests, feature tracing", "test --quiet -p lockgrain --features tracing --test tracing", &[]),
+        // The examples have a step of their own, optimized.
+        cargo("tests", "test --quiet --workspace --exclude lockgrain-examples --exclude lockgrain-sqlite", &[]),
+        cargo(
+            "tests, features",
+            "test --quiet -p lockgrain --features futures,tracing --test futures --test tracing",
+            &[],
+        ),
         contract(),
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
@@ -119,9 +123,7 @@ pub(crate) fn all() -> Vec<Step> {
         example(),
         cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
         cargo("example timeline", "run --quiet --release --example timeline", &[]),
-        cargo("example wordcount", "test --quiet --release -p lockgrain-examples --test wordcount", &[]),
-        cargo("example thumbnails", "test --quiet --release -p lockgrain-examples --test thumbnails", &[]),
-        cargo("example mirror", "test --quiet --release -p lockgrain-examples --test mirror", &[]),
+        cargo("examples' tests", "test --quiet --release -p lockgrain-examples", &[]),
         cargo("example sqlite", "run --quiet --release -p lockgrain-sqlite -- --operations 20000", &[]),
         Step { name: "example python", run: Box::new(crate::python::check) },
     ]
