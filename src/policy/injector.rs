@@ -121,9 +121,10 @@ impl Injector {
         let last = if mutant("injector_swaps_the_first") { chain.first } else { chain.last };
         let before = self.back.tail.swap(last.as_ptr(), if mutant("injector_swap_relaxed") { Relaxed } else { AcqRel });
         // Who follows the links has acquired the entries through the tail. Release all the same, for who follows this one frees the memory it is in.
+        let order = if mutant("injector_link_relaxed") { Relaxed } else { Release };
         match NonNull::new(before) {
             // SAFETY: an entry comes out only after its `next` is set, or if it is the tail, which it no longer is.
-            Some(before) => unsafe { before.as_ref() }.next.store(chain.first.as_ptr(), Release),
+            Some(before) => unsafe { before.as_ref() }.next.store(chain.first.as_ptr(), order),
             None => self.back.head.store(chain.first.as_ptr(), Relaxed),
         }
     }

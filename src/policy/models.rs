@@ -49,6 +49,8 @@ impl Entries {
         for attempt in 0.. {
             match injector.pop_link() {
                 Taken::Entry(link) => {
+                    // SAFETY: it has come out, and nobody else gets it.
+                    unsafe { &mut *link.as_ptr() }.retire();
                     // SAFETY: the link is the first field of an entry.
                     let entry = unsafe { link.cast::<Entry>().as_ref() };
                     return Some(entry.number.with_mut(|number| {

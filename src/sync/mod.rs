@@ -55,12 +55,14 @@ mod explore;
 pub(crate) mod isolated;
 mod mutant;
 mod parker;
+mod retire;
 pub(crate) mod trace;
 mod unique;
 pub(crate) use counter::Counter;
 pub(crate) use explore::{Bounds, Explored};
 pub(crate) use mutant::mutant;
 pub(crate) use parker::Parker;
+pub(crate) use retire::Retire;
 pub(crate) use unique::unique_number;
 
 /// A panic that nobody hears of fails a check.

@@ -47,6 +47,8 @@ impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
         // SAFETY: the caller's promise, and it is not read again.
         let closure = unsafe { Self::closure(header) };
         if !Self::STAYS {
+            // SAFETY: the only reference is this one.
+            unsafe { Header::retire(header) };
             // SAFETY: moved out. Freed before it runs, so that what it spawns finds warm memory.
             unsafe { memory::release(header.cast::<Self>()) };
             return over(called(closure, tally), tally);
@@ -107,6 +109,8 @@ impl<N: Needs + 'static> Needing<N> {
         let needs: *const N = unsafe { Self::of(header) };
         // SAFETY: not used again.
         let needs = unsafe { needs.read() };
+        // SAFETY: the only reference is the caller's.
+        unsafe { Header::retire(header) };
         // SAFETY: moved out.
         unsafe { memory::give_back(block, header.cast()) };
         let epilogue = needs.epilogue();

@@ -9,8 +9,8 @@ use super::needs::{Needs, TaskRef};
 use super::output::OutputVTable;
 use super::state::{Published, State};
 use super::tally::Tally;
-use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicPtr;
+use crate::sync::{Retire, UnsafeCell};
 
 /// The first bytes of a task with a handle.
 #[repr(C)]
@@ -54,6 +54,18 @@ impl Head {
     pub(super) unsafe fn of<'a>(header: NonNull<Header>) -> &'a Self {
         // SAFETY: the caller's promise; it is only reached through shared references while it is alive.
         unsafe { header.cast::<Self>().as_ref() }
+    }
+
+    /// Before its memory is given back.
+    ///
+    /// # Safety
+    /// `header` is that of a task with a handle, to which the caller has the last reference.
+    pub(super) unsafe fn retire(header: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        let head = unsafe { header.cast::<Self>().as_mut() };
+        head.header.link.retire();
+        head.state.retire();
+        head.waiters.retire();
     }
 
     pub(super) fn join(&self) -> &'static JoinVTable {

@@ -34,6 +34,15 @@ pub(super) struct VTable {
 }
 
 impl Header {
+    /// Before the memory of a task without a handle is given back.
+    ///
+    /// # Safety
+    /// The caller has the only reference.
+    pub(super) unsafe fn retire(mut header: NonNull<Self>) {
+        // SAFETY: the caller's promise.
+        unsafe { header.as_mut() }.link.retire();
+    }
+
     pub(super) fn vtable(&self) -> &'static VTable {
         self.vtable
     }

@@ -165,6 +165,8 @@ impl<N: Needs + 'static> Needing<N> {
         // SAFETY: this is its last use.
         let needs = unsafe { ptr::read(&raw const this.needs) };
         // SAFETY: the caller's promise.
+        unsafe { Head::retire(header) };
+        // SAFETY: as above.
         unsafe { memory::give_back(block, header.cast()) };
         drop(needs);
     }

@@ -361,9 +361,12 @@ fn a_promise_is_fulfilled_once_or_cancelled() {
             thread::spawn(move || {
                 // One says first that it begins.
                 let _too_late = n == 0 && !promise.state().start();
-                promise.fulfil(Ok(n)).is_ok()
+                let won = promise.fulfil(Ok(n)).is_ok();
+                promise.state().leave_share();
+                won
             })
         });
+        promise.state().leave_share();
         drop(promise);
         let cancelled = join.cancel();
         wait(&join);

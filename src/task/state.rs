@@ -15,7 +15,7 @@
 //! handle's; and a third one, while somebody who has neither ends the task as expired. Whoever clears the last one frees. `docs/task-state.md` has the argument.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{MODEL, mutant};
+use crate::sync::{MODEL, Retire, mutant};
 
 /// Where a task stands, as its handle reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,11 @@ pub(super) enum Published {
 }
 
 impl State {
+    /// Its memory is about to be used for something else.
+    pub(super) fn retire(&mut self) {
+        self.0.retire();
+    }
+
     pub(super) fn queued() -> Self {
         Self(AtomicU32::new(QUEUED | EXECUTOR | HANDLE))
     }

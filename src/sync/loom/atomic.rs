@@ -20,7 +20,7 @@ use ::loom::sync::atomic as inner;
 pub use ::loom::sync::atomic::{Ordering, fence};
 
 use crate::sync::isolated::halt_if_failed;
-use crate::sync::mutant;
+use crate::sync::{Retire, mutant};
 
 /// The loads of one atomic since its last write, each thread's last.
 #[derive(Default)]
@@ -174,6 +174,22 @@ atomic!(AtomicPtr<T>, *mut T, swap);
 number!(
     AtomicI32 i32, AtomicI64 i64, AtomicIsize isize, AtomicU8 u8, AtomicU32 u32, AtomicU64 u64, AtomicUsize usize,
 );
+
+impl<T> Retire for AtomicPtr<T> {
+    #[track_caller]
+    fn retire(&mut self) {
+        halt_if_failed();
+        self.inner.with_mut(|_| ());
+    }
+}
+
+impl Retire for AtomicU32 {
+    #[track_caller]
+    fn retire(&mut self) {
+        halt_if_failed();
+        self.inner.with_mut(|_| ());
+    }
+}
 
 impl Default for AtomicBool {
     fn default() -> Self {
