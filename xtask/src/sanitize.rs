@@ -43,6 +43,7 @@ pub(crate) fn sanitize(options: &Options) -> Result<()> {
     let checks = [
         Check { name: "AddressSanitizer and LeakSanitizer", run: address },
         Check { name: "ThreadSanitizer", run: thread },
+        Check { name: "Miri, tests/small.rs", run: miri },
         Check { name: "valgrind memcheck, unit tests and scopes", run: memcheck },
     ];
     let mut rows = Vec::new();
@@ -108,6 +109,21 @@ fn thread(options: &Options) -> Result<Verdict> {
     }
     // It does not understand fences: a release store stands for the one that publishes something.
     under("thread", "tsan", " --cfg lockgrain_tsan", &["-Zbuild-std"], options)?;
+    Ok(Verdict::Passed)
+}
+
+/// Interpreted: what is undefined is found as such, as are races with memory that has been freed and used again.
+fn miri(_options: &Options) -> Result<Verdict> {
+    let version = Command::new("cargo").args(["+nightly", "miri", "--version"]).output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return Ok(Verdict::Skipped("no Miri: `rustup +nightly component add miri rust-src`".into()));
+    }
+    let status = Command::new("cargo")
+        .args(["+nightly", "miri", "test", "--package", "lockgrain", "--test", "small", "--target-dir", "target/miri"])
+        // parking_lot makes pointers of numbers; and blocks that are kept for later tasks are no leaks.
+        .env("MIRIFLAGS", "-Zmiri-permissive-provenance -Zmiri-ignore-leaks")
+        .status()?;
+    ensure!(status.success(), "{status}");
     Ok(Verdict::Passed)
 }
 
