@@ -120,6 +120,7 @@ impl<N: Needs + 'static> Needing<N> {
     }
 }
 
+#[inline]
 fn called(closure: impl FnOnce(), tally: &Tally) -> Result<(), PanicPayload> {
     tally.begins();
     let ran = catch_unwind(AssertUnwindSafe(closure));
@@ -127,6 +128,7 @@ fn called(closure: impl FnOnce(), tally: &Tally) -> Result<(), PanicPayload> {
     ran
 }
 
+#[inline]
 fn over(ran: Result<(), PanicPayload>, tally: &Tally) -> Ran {
     match ran.map_err(TaskError::unwound) {
         Err(TaskError::Panicked(panic)) => {
