@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::failure::{Failure, Trace};
 use crate::runtime::current;
 use crate::sync::isolated::{self, isolated};
-use crate::sync::{self, Arc, Bounds, Explored, MODEL};
+use crate::sync::{self, Arc, Bounds, Explored, MODEL, Model};
 
 /// How far a check goes. [`check`](super::check) uses the defaults.
 ///
@@ -129,7 +129,7 @@ impl Options {
     /// In a plain build, where the model does.
     pub fn explore(self, model: impl Fn() + Send + Sync + 'static) -> Result<Checked, Failure> {
         if !MODEL {
-            return Ok(Checked::of(sync::explore(&self.bounds.or_environment(), model)));
+            return Ok(Checked::of(sync::explore(&self.bounds.or_environment(), Arc::new(model))));
         }
         let replays = self.bounds.clone().or_environment().schedule.is_some();
         let checked = self.run(model)?;
@@ -164,8 +164,6 @@ impl Options {
     }
 }
 
-type Model = Arc<dyn Fn() + Send + Sync>;
-
 /// The bounds on preemptions, one after another.
 fn steps(bounds: &Bounds) -> Vec<Option<usize>> {
     match bounds.preemptions {
@@ -180,7 +178,7 @@ const GRACE: Duration = Duration::from_secs(60);
 fn explore_once(bounds: &Bounds, model: &Model) -> Result<Explored, Failure> {
     let (model, own) = (model.clone(), bounds.clone());
     let limit = bounds.limit.map(|limit| limit + GRACE);
-    let explored = isolated(limit, is_in_a_task, move || sync::explore(&own, move || model()));
+    let explored = isolated(limit, is_in_a_task, move || sync::explore(&own, model));
     explored.map_err(|isolated::Failed { message, execution }| Failure {
         message,
         executions: execution.number,

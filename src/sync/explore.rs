@@ -1,6 +1,10 @@
 //! How far a model is explored, and how far it was.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What is explored. Whatever it is, a checker is compiled once.
+pub(crate) type Model = Arc<dyn Fn() + Send + Sync>;
 
 /// What bounds an exploration. Which of it counts depends on the build.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ pub use std::sync::{Arc, Weak};
 pub(crate) use super::clock::{self, Instant};
 use super::isolated::halt_if_failed;
 pub use super::locks::{Condvar, Mutex, MutexGuard};
-use super::{Bounds, Explored, trace};
+use super::{Bounds, Explored, Model, trace};
 
 /// A thread's own value.
 macro_rules! local {
@@ -27,10 +27,6 @@ pub(crate) mod hint {
     }
 
     pub(crate) use ::loom::thread::yield_now;
-}
-
-pub(crate) mod thread {
-    pub use ::loom::thread::{Builder, JoinHandle, Thread, current, spawn, yield_now};
 }
 
 pub(crate) mod atomic;
@@ -118,7 +114,7 @@ impl<T> Drop for TryMutexGuard<'_, T> {
 pub(crate) fn before_hook() {}
 
 /// Explores the executions of `model`.
-pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
+pub(crate) fn explore(bounds: &Bounds, model: Model) -> Explored {
     let start = std::time::Instant::now();
     let executions = Arc::new(AtomicUsize::new(0));
     let mut builder = ::loom::model::Builder::new();
@@ -148,6 +144,11 @@ pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static)
 /// was only one: a concurrent model that did not branch has shown nothing.
 #[cfg(test)]
 pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    check_any(preemptions, Arc::new(model));
+}
+
+#[cfg(test)]
+fn check_any(preemptions: Option<usize>, model: Model) {
     let bounds = Bounds { preemptions, ..Bounds::default() }.or_environment();
     let bound = bounds.preemptions.map_or("any".to_owned(), |most| most.to_string());
     let Explored { executions, complete } = explore(&Bounds { executions: None, ..bounds }, model);

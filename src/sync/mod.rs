@@ -27,6 +27,8 @@ pub(crate) mod clock;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 mod locks;
 #[cfg(any(lockgrain_loom, lockgrain_shuttle))]
+pub(crate) mod thread;
+#[cfg(any(lockgrain_loom, lockgrain_shuttle))]
 pub(crate) use backoff::Backoff;
 
 #[cfg(all(lockgrain_soak, not(any(lockgrain_loom, lockgrain_shuttle))))]
@@ -59,7 +61,7 @@ mod retire;
 pub(crate) mod trace;
 mod unique;
 pub(crate) use counter::Counter;
-pub(crate) use explore::{Bounds, Explored};
+pub(crate) use explore::{Bounds, Explored, Model};
 pub(crate) use mutant::mutant;
 pub(crate) use parker::Parker;
 pub(crate) use retire::Retire;

@@ -2,7 +2,7 @@
 
 pub use std::sync::{Arc, Weak};
 
-use super::{Bounds, Explored};
+use super::{Bounds, Explored, Model};
 pub(crate) use clock::Instant;
 
 pub(crate) use crossbeam_utils::Backoff;
@@ -147,7 +147,7 @@ pub(crate) fn before_hook() {}
 const RUNS: usize = 100;
 
 /// Runs `model` again and again, as the machine schedules it.
-pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
+pub(crate) fn explore(bounds: &Bounds, model: Model) -> Explored {
     let start = Instant::now();
     let runs = bounds.executions.unwrap_or(RUNS);
     let in_time = |_: &usize| bounds.limit.is_none_or(|limit| start.elapsed() < limit);

@@ -10,7 +10,7 @@ use ::shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 pub(crate) use super::clock::{self, Instant};
 use super::isolated::halt_if_failed;
 pub use super::locks::{Condvar, Mutex, MutexGuard};
-use super::{Bounds, Explored, trace};
+use super::{Bounds, Explored, Model, trace};
 
 /// A thread's own value.
 macro_rules! local {
@@ -28,10 +28,6 @@ pub(crate) mod deque {
 pub(crate) mod hint {
     pub(crate) use ::shuttle::thread::yield_now;
     pub use ::shuttle::thread::yield_now as spin_loop;
-}
-
-pub(crate) mod thread {
-    pub use ::shuttle::thread::{Builder, JoinHandle, Thread, current, spawn, yield_now};
 }
 
 pub(crate) mod atomic {
@@ -95,13 +91,12 @@ const SCHEDULES: usize = 2_000;
 
 /// Runs `model` under random schedules, half of them with few priority changes (PCT: S. Burckhardt and others, "A randomized
 /// scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010); or under one that a failure has printed.
-pub(crate) fn explore(bounds: &Bounds, model: impl Fn() + Send + Sync + 'static) -> Explored {
+pub(crate) fn explore(bounds: &Bounds, model: Model) -> Explored {
     use ::shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
     use ::shuttle::{Config, Runner};
 
     let mut config = Config::new();
     config.max_time = bounds.limit.map(|limit| limit / 2);
-    let model = Arc::new(model);
     let run = || {
         let model = model.clone();
         move || {
@@ -153,6 +148,11 @@ impl<S: Scheduler> Scheduler for Choices<S> {
 /// As `explore`; `LOCKGRAIN_SCHEDULES` and `LOCKGRAIN_SEED` choose how many schedules and which. A failure prints its schedule.
 #[cfg(test)]
 pub(crate) fn check(_preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    check_any(Arc::new(model));
+}
+
+#[cfg(test)]
+fn check_any(model: Model) {
     let Explored { executions, .. } = explore(&Bounds::default().or_environment(), model);
     println!("COMPLETE {executions} executions");
     assert!(executions > 1, "the model ran under one schedule only");
