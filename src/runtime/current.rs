@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ptr;
 
+use super::holders::{Holder, Stack};
 use super::lane;
 use super::lock::Covers;
 use super::worker::Blockable;
@@ -68,10 +69,10 @@ impl Frame {
         self.pool == pool || self.lock.is_some_and(|lock| unsafe { &*lock }.covers(pool))
     }
 
-    /// Whether its task needs something of the pool whose worker this is.
-    pub(crate) fn runs_own_task(&self) -> bool {
+    /// Its task, if that needs something of the pool whose worker this is.
+    pub(crate) fn own_task(&self) -> Option<TaskRef> {
         // SAFETY: the task of a frame runs, so it is alive, but for a detached one without needs, which does not ask.
-        TaskRef::of(self.task.get()).is_some_and(|task| unsafe { task.needs() }.pool() == self.pool)
+        TaskRef::of(self.task.get()).filter(|task| unsafe { task.needs() }.pool() == self.pool)
     }
 }
 
@@ -238,30 +239,28 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-/// Code of a task that has come to its turn in lines, and has not left them.
-pub(crate) struct Holds<'a>(&'a Frame);
-
-impl<'a> Holds<'a> {
-    pub(crate) fn enter(frame: &'a Frame) -> Self {
-        let holds = Self(frame);
-        frame.holds.set(true);
-        holds.note(true);
-        holds
+/// Runs the code of the frame's task, which has come to its turn in lines, and has not left them.
+pub(crate) fn holding<R>(frame: &Frame, task: TaskRef, f: impl FnOnce() -> R) -> R {
+    struct End<'a> {
+        frame: &'a Frame,
+        holder: &'a Holder,
+        stack: Option<&'a Stack>,
     }
-
-    fn note(&self, begins: bool) {
-        if let (Some(task), Some(worker)) = (TaskRef::of(self.0.task.get()), self.0.worker) {
-            // SAFETY: the worker of a frame is below it on this thread's stack.
-            unsafe { &*worker }.note_holder(task, begins);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            // SAFETY: it was pushed below, by this worker, and what its code pushed has been popped.
+            self.stack.inspect(|stack| unsafe { stack.pop(self.holder) });
+            self.frame.holds.set(false);
         }
     }
-}
-
-impl Drop for Holds<'_> {
-    fn drop(&mut self) {
-        self.note(false);
-        self.0.holds.set(false);
-    }
+    frame.holds.set(true);
+    let holder = Holder::new(task);
+    // SAFETY: the worker of a frame is below it on this thread's stack.
+    let worker = frame.worker.map(|worker| unsafe { &*worker });
+    // SAFETY: it is popped before it goes.
+    let stack = worker.and_then(|worker| unsafe { worker.begin_to_hold(&holder) });
+    let _end = End { frame, holder: &holder, stack };
+    f()
 }
 
 /// Whether a task that comes to its turn now is ended unrun, or this is no worker, who would have to find it.

@@ -234,9 +234,9 @@ where
         &self.core
     }
 
-    fn references(&self) -> References {
+    fn references(&self) -> &'static References {
         // Made in an `Arc`, by `new`. No key is left when it goes.
-        References::of_arc::<Self>(false)
+        const { &References::of_arc::<Self>(false) }
     }
 }
 
@@ -254,18 +254,23 @@ where
         &unsafe { self.table.as_ref() }.core
     }
 
-    fn references(&self) -> References {
-        References {
-            retain: |this| {
-                // SAFETY: there is a reference. Relaxed: whoever is in line has come by way of another one.
-                unsafe { this.cast::<Self>().as_ref() }.references.fetch_add(1, Ordering::Relaxed);
-            },
+    fn references(&self) -> &'static References {
+        /// # Safety
+        /// There is a reference.
+        unsafe fn is_last<K, P: LockPolicy>(this: NonNull<()>) -> bool {
             // SAFETY: the caller's promise.
-            release: |this| unsafe { Self::end(this.cast()) },
-            is_last: |this| {
-                // SAFETY: there is a reference.
-                needs_drop::<K>() && unsafe { this.cast::<Self>().as_ref() }.references.load(Ordering::Relaxed) == 1
-            },
+            unsafe { this.cast::<Entry<K, P>>().as_ref() }.references.load(Ordering::Relaxed) == 1
+        }
+        const {
+            &References {
+                retain: |this| {
+                    // SAFETY: there is a reference. Relaxed: whoever is in line has come by way of another one.
+                    unsafe { this.cast::<Self>().as_ref() }.references.fetch_add(1, Ordering::Relaxed);
+                },
+                // SAFETY: the caller's promise.
+                release: |this| unsafe { Self::end(this.cast()) },
+                is_last: if needs_drop::<K>() { Some(is_last::<K, P>) } else { None },
+            }
         }
     }
 }

@@ -58,15 +58,17 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         if distinct { Ok(Self::of(wants, core)) } else { Err(TaskError::Aliased) }
     }
 
-    fn of(mut wants: W, core: &Core<P>) -> Self {
+    fn of(wants: W, core: &Core<P>) -> Self {
         let pool = core.id;
         if !P::Lock::LINES {
             let lines = core.has_limits();
-            for want in wants.all_mut() {
+            for want in wants.all() {
                 // SAFETY: the submitter is here.
                 let own = unsafe { want.thing() }.core().id == pool;
                 // Otherwise the order is that of the queue.
-                want.stands = lines && own;
+                if !(lines && own) {
+                    want.stand_aside();
+                }
             }
         }
         // Keys that the gate covers are not even named.
@@ -89,20 +91,20 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         let task = task.into_ref();
         // SAFETY: the task has one grant to come at least: that at the end.
         let wants = unsafe { self.wants() };
-        let mut granted = 1;
-        // Kept until the last: whoever comes behind this task in one line comes behind it in all.
-        let mut all_joined = SmallVec::<[_; 2]>::new();
-        for want in wants {
-            // SAFETY: `pending` counts it.
-            let ticket = || unsafe { Ticket::of(task) };
-            // SAFETY: the submitter is here, and the task stays until it has left.
-            let (entry, joined) = unsafe { want.join(wants.len() == 1, ticket) };
-            granted += u32::from(entry != Entry::Waits);
-            all_joined.push(joined);
-        }
-        let at_once = granted as usize > wants.len();
-        drop(all_joined);
-        if at_once {
+        // SAFETY: `pending` counts it.
+        let ticket = || unsafe { Ticket::of(task) };
+        // SAFETY: the submitter is here, and the task stays until it has left.
+        let join = |want, only| unsafe { Want::join(want, only, ticket) };
+        let is_in = |entry| u32::from(entry != Entry::Waits);
+        let granted = 1 + match wants {
+            [only] => is_in(join(only, true).0),
+            several => {
+                // Kept until the last: whoever comes behind this task in one line comes behind it in all.
+                let all_joined: SmallVec<[_; 2]> = several.iter().map(|want| join(want, false)).collect();
+                all_joined.iter().map(|(entry, _)| is_in(*entry)).sum()
+            }
+        };
+        if granted as usize > wants.len() {
             // No line has a ticket: nobody else knows of the request yet.
             self.pending.store(0, Ordering::Relaxed);
             // SAFETY: all is granted.
@@ -148,28 +150,21 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     /// Ends the task's accesses, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task ends that
     /// task's accesses in turn: a long line of them must not fill the stack. `given_up`: the task may be in a queue.
     fn leave(&self, given_up: bool) {
-        // Things whose lines are empty now.
-        let mut free = SmallVec::<[&Want<P>; 2]>::new();
-        let leave = |granted: &mut Granted| {
-            // SAFETY: nobody else leaves, and nobody looks at the wants of a task that is neither running nor in line.
-            for want in unsafe { self.wants() } {
-                // SAFETY: all have been granted.
-                if unsafe { want.leave(granted) } {
-                    free.push(want);
-                }
-            }
-        };
-        let_in(leave);
+        // SAFETY: nobody else leaves, and nobody looks at the wants of a task that is neither running nor in line.
+        let wants = unsafe { self.wants() };
+        // SAFETY: as above, and all have been granted.
+        let_in(|granted| wants.iter().for_each(|want| unsafe { want.leave(granted) }));
         if given_up {
             // Release pairs with the acquire in `passed_over`: who has seen it finds those who were let in.
             self.pending.fetch_or(LEFT, Ordering::Release);
         }
         // What follows may be code of the user's.
+        let free = || wants.iter().filter(|want| want.is_free());
         // SAFETY: the lines' references.
-        if free.iter().any(|want| unsafe { want.is_last() }) {
+        if free().any(|want| unsafe { want.is_last() }) {
             current::share_kept();
         }
-        for want in free {
+        for want in free() {
             // SAFETY: the line's, which is empty, and which is not used again here.
             unsafe { want.release() };
         }
@@ -224,7 +219,7 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
     unsafe fn grant(&self, task: TaskRef) {
         // SAFETY: this one is not counted yet.
         let mut wants = unsafe { self.wants() }.iter();
-        let want = wants.find(|want| want.stands).expect("who has a ticket stands in line");
+        let want = wants.find(|want| want.stands()).expect("who has a ticket stands in line");
         // SAFETY: it has not left the line.
         let core = unsafe { want.thing() }.core();
         current::frames(|mut frames| {

@@ -1,5 +1,6 @@
 //! What a task wants: the things that tasks stand in line for, one or several.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -20,7 +21,7 @@ pub(crate) trait Lockable<P: LockPolicy>: Send + Sync {
     /// The pool whose tasks they are.
     fn core(&self) -> &Arc<Core<P>>;
     /// How to count references to it.
-    fn references(&self) -> References;
+    fn references(&self) -> &'static References;
 }
 
 /// What tasks stand in line for.
@@ -40,29 +41,32 @@ pub(super) enum Joined<'t, P: LockPolicy> {
 }
 
 /// Functions of a thing's address, which reach what a reference to the thing does not: the count beside it, and its end.
-#[derive(Clone, Copy)]
 pub(crate) struct References {
     /// One more.
     pub(crate) retain: unsafe fn(NonNull<()>),
     /// One less, the caller's; the thing may go before it returns.
     pub(crate) release: unsafe fn(NonNull<()>),
-    /// Whether to release it may well run code of the user.
-    pub(crate) is_last: unsafe fn(NonNull<()>) -> bool,
+    /// Whether to release it may well run code of the user; none if it never does.
+    pub(crate) is_last: Option<unsafe fn(NonNull<()>) -> bool>,
 }
 
 impl References {
     /// Of a `T` in an `Arc`. `runs_code`: its drop may run code of the user.
-    pub(crate) fn of_arc<T>(runs_code: bool) -> Self {
-        // SAFETY: the caller's promise: it is in an `Arc`.
-        let retain = |this: NonNull<()>| unsafe { Arc::increment_strong_count(this.cast::<T>().as_ptr()) };
-        // SAFETY: the same, and the reference is the caller's.
-        let release = |this: NonNull<()>| unsafe { Arc::decrement_strong_count(this.cast::<T>().as_ptr()) };
-        let is_last = |this: NonNull<()>| {
-            // SAFETY: as above, and not dropped here.
+    pub(crate) const fn of_arc<T>(runs_code: bool) -> Self {
+        /// # Safety
+        /// It is in an `Arc`.
+        unsafe fn is_last<T>(this: NonNull<()>) -> bool {
+            // SAFETY: the caller's promise, and not dropped here.
             let this = ManuallyDrop::new(unsafe { Arc::from_raw(this.cast::<T>().as_ptr()) });
             Arc::strong_count(&this) == 1
-        };
-        Self { retain, release, is_last: if runs_code { is_last } else { |_| false } }
+        }
+        Self {
+            // SAFETY: the caller's promise: it is in an `Arc`.
+            retain: |this| unsafe { Arc::increment_strong_count(this.cast::<T>().as_ptr()) },
+            // SAFETY: the same, and the reference is the caller's.
+            release: |this| unsafe { Arc::decrement_strong_count(this.cast::<T>().as_ptr()) },
+            is_last: if runs_code { Some(is_last::<T>) } else { None },
+        }
     }
 }
 
@@ -73,8 +77,7 @@ pub struct Want<P: LockPolicy> {
     access: Access,
     /// Nobody named it: it may be there twice.
     implied: bool,
-    /// Whether the task stands in line for it. If not, the gate keeps it from the others, and their queue keeps the order.
-    pub(super) stands: bool,
+    standing: Cell<Standing>,
     /// Whether the task may go before others who wait.
     pub(super) unordered: bool,
     /// How many, of a limit; else none.
@@ -83,7 +86,21 @@ pub struct Want<P: LockPolicy> {
     policy: PhantomData<fn() -> P>,
 }
 
-// SAFETY: it refers to something that is used from all threads.
+/// Where the task is with its want.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It does not stand in line: the gate keeps the thing from the others, and their queue keeps the order.
+    Covered,
+    /// It stands in line, or will.
+    InLine,
+    /// It has left.
+    Left,
+    /// It has left, and was the last: the line's reference is to be [released](Want::release).
+    Free,
+}
+
+// SAFETY: it refers to something that is used from all threads; the standing is written by who makes the task, and by who leaves, when nobody
+// else looks at it.
 unsafe impl<P: LockPolicy> Send for Want<P> {}
 // SAFETY: as above.
 unsafe impl<P: LockPolicy> Sync for Want<P> {}
@@ -98,7 +115,7 @@ impl<P: LockPolicy> Want<P> {
             thing,
             access,
             implied: false,
-            stands: true,
+            standing: Cell::new(Standing::InLine),
             unordered: false,
             permits: 0,
             place: Place::<P>::default(),
@@ -118,6 +135,16 @@ impl<P: LockPolicy> Want<P> {
         Self { permits, ..Self::of_arc(limit, Access::Shared) }
     }
 
+    /// Whether the task stands in line for it.
+    pub(super) fn stands(&self) -> bool {
+        self.standing.get() == Standing::InLine
+    }
+
+    /// The gate keeps it from the others.
+    pub(super) fn stand_aside(&self) {
+        self.standing.set(Standing::Covered);
+    }
+
     /// Whether a pool's lock keeps it from others of the same lock, whatever their pools.
     pub(super) fn is_covered(&self) -> bool {
         !P::Lock::LINES && self.permits == 0
@@ -125,6 +152,9 @@ impl<P: LockPolicy> Want<P> {
 
     /// How many it wants of how many permits, if it wants more than there are.
     pub(super) fn too_many(&self) -> Option<(u32, u32)> {
+        if self.permits == 0 {
+            return None;
+        }
         // SAFETY: the submitter is here.
         let Line::Limit(limit) = (unsafe { self.thing() }).line() else { return None };
         (self.permits > limit.most()).then_some((self.permits, limit.most()))
@@ -135,7 +165,7 @@ impl<P: LockPolicy> Want<P> {
     /// # Safety
     /// The submitter has not returned. The task stays where it is until it has left. What is returned is dropped before that.
     pub(super) unsafe fn join(&self, only: bool, ticket: impl FnOnce() -> Ticket) -> (Entry, Joined<'_, P>) {
-        let (entry, joined) = if self.stands {
+        let (entry, joined) = if self.stands() {
             // SAFETY: the caller's promise.
             match unsafe { self.thing() }.line() {
                 Line::Value(lock) => {
@@ -163,20 +193,25 @@ impl<P: LockPolicy> Want<P> {
         (entry, joined)
     }
 
-    /// Gets out of line; true if that leaves a reference to [release](Self::release).
+    /// Gets out of line.
     ///
     /// # Safety
-    /// The task has been let in here, and leaves once.
-    pub(super) unsafe fn leave(&self, granted: &mut Granted) -> bool {
-        if !self.stands {
-            return true;
-        }
-        // SAFETY: not left yet.
-        match unsafe { self.thing() }.line() {
-            // SAFETY: the caller's promise.
-            Line::Value(lock) => unsafe { lock.leave(self.access, &self.place, granted) },
-            Line::Limit(limit) => limit.leave(self.permits, granted),
-        }
+    /// The task has been let in here, and leaves once. Nobody else looks at its wants.
+    pub(super) unsafe fn leave(&self, granted: &mut Granted) {
+        let is_free = !self.stands() || {
+            // SAFETY: not left yet.
+            match unsafe { self.thing() }.line() {
+                // SAFETY: the caller's promise.
+                Line::Value(lock) => unsafe { lock.leave(self.access, &self.place, granted) },
+                Line::Limit(limit) => limit.leave(self.permits, granted),
+            }
+        };
+        self.standing.set(if is_free { Standing::Free } else { Standing::Left });
+    }
+
+    /// Whether the task has left, and there is a reference to [release](Self::release).
+    pub(super) fn is_free(&self) -> bool {
+        self.standing.get() == Standing::Free
     }
 
     /// Visits the tasks that can't be let in here before `task`, whose want this is, has ended.
@@ -184,7 +219,7 @@ impl<P: LockPolicy> Want<P> {
     /// # Safety
     /// It stands in line, or has been let in, and does not leave meanwhile.
     pub(super) unsafe fn behind(&self, task: TaskRef, walk: &mut dyn Walk) {
-        if !self.stands {
+        if !self.stands() {
             return;
         }
         // SAFETY: not left yet.
@@ -226,13 +261,15 @@ impl<P: LockPolicy> Want<P> {
         unsafe { retain(self.thing.cast()) };
     }
 
+    /// Whether to release it may well run code of the user.
+    ///
     /// # Safety
     /// As for `thing`.
     pub(super) unsafe fn is_last(&self) -> bool {
         // SAFETY: the caller's promise.
         let is_last = unsafe { self.thing() }.references().is_last;
         // SAFETY: the thing's own.
-        unsafe { is_last(self.thing.cast()) }
+        is_last.is_some_and(|is_last| unsafe { is_last(self.thing.cast()) })
     }
 
     /// # Safety

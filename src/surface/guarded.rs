@@ -67,9 +67,9 @@ impl<T: Send, P: LockPolicy> Lockable<P> for Value<T, P> {
         &self.core
     }
 
-    fn references(&self) -> References {
+    fn references(&self) -> &'static References {
         // Made in an `Arc`, by `ThreadPool::guarded`.
-        References::of_arc::<Self>(needs_drop::<T>())
+        const { &References::of_arc::<Self>(needs_drop::<T>()) }
     }
 }
 
@@ -392,22 +392,23 @@ where
 {
     move || {
         current::frames(|mut frames| {
-            let frame = frames.next().filter(|frame| frame.runs_own_task());
-            let frame =
-                frame.expect("a task with guarded values only runs on a worker of the pool it was submitted to");
-            let _holds = current::Holds::enter(frame);
-            // Permits keep nobody from using what the task uses: then the gate may be let go of.
-            let _lent = L::LENDS.then(|| current::Lent::enter(frame, true));
-            // SAFETY: granted, see below.
-            if unsafe { places.is_poisoned() } {
-                task::end_as_poisoned();
-            }
-            let on_panic = Poisons(&places);
-            // SAFETY: the task is run because all accesses have been granted, and they and the values are kept until the closure has ended;
-            // what it returns can't contain the references, as it is the same type for every lifetime.
-            let result = f(unsafe { places.lend() });
-            std::mem::forget(on_panic);
-            result
+            let own = frames.next().and_then(|frame| Some((frame, frame.own_task()?)));
+            let (frame, task) =
+                own.expect("a task with guarded values only runs on a worker of the pool it was submitted to");
+            current::holding(frame, task, || {
+                // Permits keep nobody from using what the task uses: then the gate may be let go of.
+                let _lent = L::LENDS.then(|| current::Lent::enter(frame, true));
+                // SAFETY: granted, see below.
+                if unsafe { places.is_poisoned() } {
+                    task::end_as_poisoned();
+                }
+                let on_panic = Poisons(&places);
+                // SAFETY: the task is run because all accesses have been granted, and they and the values are kept until the closure has ended;
+                // what it returns can't contain the references, as it is the same type for every lifetime.
+                let result = f(unsafe { places.lend() });
+                std::mem::forget(on_panic);
+                result
+            })
         })
     }
 }

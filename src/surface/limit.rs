@@ -76,9 +76,9 @@ impl<P: LockPolicy> Lockable<P> for Counted<P> {
         &self.core
     }
 
-    fn references(&self) -> References {
+    fn references(&self) -> &'static References {
         // Made in an `Arc`, by `ThreadPool::limit`.
-        References::of_arc::<Self>(false)
+        const { &References::of_arc::<Self>(false) }
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Entry {
 pub struct Granted {
     /// Most often there is one.
     first: Option<Ticket>,
-    more: VecDeque<Ticket>,
+    more: Option<VecDeque<Ticket>>,
 }
 
 impl Granted {
@@ -48,12 +48,13 @@ impl Granted {
     pub fn push(&mut self, ticket: Ticket) {
         match self.first {
             None => self.first = Some(ticket),
-            Some(_) => self.more.push_back(ticket),
+            Some(_) => self.more.get_or_insert_default().push_back(ticket),
         }
     }
 
     pub(crate) fn pop(&mut self) -> Option<Ticket> {
-        std::mem::replace(&mut self.first, self.more.pop_front())
+        let next = self.more.as_mut().and_then(VecDeque::pop_front);
+        std::mem::replace(&mut self.first, next)
     }
 }
 

@@ -25,6 +25,7 @@ mod capacity;
 mod continuation;
 mod deadlines;
 mod futures;
+mod holders;
 mod join;
 mod keys;
 mod leaving;

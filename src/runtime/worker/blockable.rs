@@ -8,12 +8,13 @@ use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::RunQueue;
 use crate::policy::value_lock::ValueLock;
+use crate::runtime::holders::{Holder, Stack};
 use crate::runtime::scope::ScopeId;
 use crate::runtime::timeline::Activity;
 use crate::runtime::wait::Wait;
 use crate::sync::mutant;
 use crate::task::state::State;
-use crate::task::{Identity, Tally, Task, TaskRef, WaitError};
+use crate::task::{Identity, Tally, Task, WaitError};
 
 /// What a wait or a blocking region asks of the worker below it, whatever its policy.
 pub(crate) trait Blockable {
@@ -42,8 +43,13 @@ pub(crate) trait Blockable {
     fn run_on_top(&self, task: Task);
     /// Has others find the task that it keeps for itself.
     fn share_kept(&self);
-    /// A task on this worker's stack begins or ends to hold what others stand in line for.
-    fn note_holder(&self, _task: TaskRef, _begins: bool) {}
+    /// A task on this worker's stack begins to hold what others stand in line for. It ends when the holder has been popped.
+    ///
+    /// # Safety
+    /// As for [`Stack::push`].
+    unsafe fn begin_to_hold(&self, _holder: &Holder) -> Option<&Stack> {
+        None
+    }
     /// Whether its pool ends what has not started.
     fn is_cancelling(&self) -> bool {
         true
@@ -152,19 +158,18 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         self.core.waits.end(self.index);
     }
 
-    fn note_holder(&self, task: TaskRef, begins: bool) {
+    unsafe fn begin_to_hold(&self, holder: &Holder) -> Option<&Stack> {
         let core = &self.core;
         if !P::Lock::LINES && !core.has_limits() {
-            return;
+            return None;
         }
-        if !begins {
-            core.holders.remove(self.index, task);
-        } else {
-            core.holders.add(self.index, task);
-            if core.is_cancelling() && !mutant("holders_look_no_more") {
-                core.cancel_behind(self.index);
-            }
+        let stack = core.holders.of(self.index);
+        // SAFETY: the caller's promise.
+        unsafe { stack.push(holder) };
+        if core.is_cancelling() && !mutant("holders_look_no_more") {
+            core.cancel_behind(stack);
         }
+        Some(stack)
     }
 
     fn is_cancelling(&self) -> bool {
