@@ -57,6 +57,13 @@ impl Checker {
         }
     }
 
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Loom { .. } => "release",
+            Self::Shuttle { .. } => "random",
+        }
+    }
+
     fn environment(self, limit: u64) -> Vec<(&'static str, String)> {
         match self {
             Self::Loom { bound: Bound::Own | Bound::Shorter } => vec![],
@@ -115,8 +122,8 @@ impl Explored {
 impl Program {
     fn build(checker: Checker) -> Result<Self> {
         let output = Command::new(env!("CARGO"))
-            .args(["test", "--package", "lockgrain", "--lib", "--release", "--no-run", "--message-format=json"])
-            .args(["--target-dir", &format!("target/{}", checker.name())])
+            .args(["test", "--package", "lockgrain", "--lib", "--no-run", "--message-format=json"])
+            .args(["--profile", checker.profile(), "--target-dir", &format!("target/{}", checker.name())])
             .env("RUSTFLAGS", format!("--cfg lockgrain_{}", checker.name()))
             .stderr(Stdio::inherit())
             .output()?;

@@ -25,8 +25,8 @@ pub(crate) fn check() -> Result<()> {
     }
     for arguments in [
         &["fmt", "--check", "--manifest-path", MANIFEST][..],
-        &["clippy", "--quiet", "--release", "--manifest-path", MANIFEST, "--", "-D", "warnings"],
-        &["run", "--quiet", "--release", "--manifest-path", MANIFEST, "--", "--tasks", "50"],
+        &["clippy", "--quiet", "--manifest-path", MANIFEST, "--", "-D", "warnings"],
+        &["run", "--quiet", "--manifest-path", MANIFEST, "--", "--tasks", "50"],
     ] {
         let status = Command::new(env!("CARGO"))
             .args(arguments)

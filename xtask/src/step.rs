@@ -54,7 +54,7 @@ pub(crate) fn shuttle(selection: Selection, schedules: u32) -> Step {
 pub(crate) fn programs() -> Step {
     cargo(
         "programs, random",
-        "test --quiet --release --package lockgrain-programs --test models --target-dir target/shuttle",
+        "test --quiet --profile random --package lockgrain-programs --test models --target-dir target/shuttle",
         &[("RUSTFLAGS", "--cfg lockgrain_shuttle")],
     )
 }
@@ -92,8 +92,7 @@ pub(crate) fn all() -> Vec<Step> {
     vec![
         cargo("format", "fmt --all --check", &[]),
         cargo("clippy", "clippy --quiet --workspace --all-targets -- -D warnings", &[]),
-        // The examples have a step of their own, optimized.
-        cargo("tests", "test --quiet --workspace --exclude lockgrain-examples --exclude lockgrain-sqlite", &[]),
+        cargo("tests", "test --quiet --workspace", &[]),
         cargo(
             "tests, features",
             "test --quiet -p lockgrain --features futures,tracing --test futures --test tracing",
@@ -102,7 +101,7 @@ pub(crate) fn all() -> Vec<Step> {
         contract(),
         cargo("tests, optimized", "test --quiet --release --test contract", &[]),
         cargo("docs", "doc --quiet --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
-        cargo("benches build", "bench --quiet --package lockgrain-benches --no-run", &[]),
+        cargo("benches build", "build --quiet --package lockgrain-benches --all-targets", &[]),
         instructions(String::new(), false),
         models(Selection::default(), Bound::Shorter),
         cargo(
@@ -112,7 +111,7 @@ pub(crate) fn all() -> Vec<Step> {
         ),
         cargo(
             "checks, shuttle",
-            "test --quiet --release --package lockgrain --test model --target-dir target/shuttle",
+            "test --quiet --profile random --package lockgrain --test model --target-dir target/shuttle",
             &[("RUSTFLAGS", "--cfg lockgrain_shuttle")],
         ),
         shuttle(Selection::default(), SCHEDULES),
@@ -121,10 +120,9 @@ pub(crate) fn all() -> Vec<Step> {
         soak(crate::soak::Options::short()),
         conformance(),
         example(),
-        cargo("example bank", "run --quiet --release --example bank -- --transfers 100000", &[]),
-        cargo("example timeline", "run --quiet --release --example timeline", &[]),
-        cargo("examples' tests", "test --quiet --release -p lockgrain-examples", &[]),
-        cargo("example sqlite", "run --quiet --release -p lockgrain-sqlite -- --operations 20000", &[]),
+        cargo("example bank", "run --quiet --example bank -- --transfers 100000", &[]),
+        cargo("example timeline", "run --quiet --example timeline", &[]),
+        cargo("example sqlite", "run --quiet -p lockgrain-sqlite -- --operations 20000", &[]),
         Step { name: "example python", run: Box::new(crate::python::check) },
     ]
 }
