@@ -52,7 +52,7 @@ pub(crate) fn check() -> Result<()> {
 }
 
 fn build() -> Result<String> {
-    let output = Command::new(env!("CARGO"))
+    let output = crate::cargo()
         .args(["build", "--package", "lockgrain-custom-policy", "--release", "--message-format=json"])
         .args(["--target-dir", "target/loom"])
         .env("RUSTFLAGS", "--cfg lockgrain_loom")

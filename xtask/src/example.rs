@@ -70,7 +70,7 @@ fn one(tree: &Path, policy: &str, readable: bool) -> Result<()> {
 }
 
 fn run_example(tree: &Path, policy: &str) -> Result<Output> {
-    let output = Command::new(env!("CARGO"))
+    let output = crate::cargo()
         .args(["run", "--quiet", "--example", "checksum", "--", "--policy", policy])
         .arg(tree)
         .output()?;

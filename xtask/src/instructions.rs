@@ -90,7 +90,7 @@ fn run(program: &str, row: &Row<'_>, times: u64) -> Result<u64> {
 }
 
 fn build() -> Result<String> {
-    let output = Command::new(env!("CARGO"))
+    let output = crate::cargo()
         .args([
             "build",
             "--package",

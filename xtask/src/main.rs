@@ -14,7 +14,7 @@ mod soak;
 mod step;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -95,6 +95,13 @@ enum Command {
     Report(report::Options),
     /// The seeded faults, each under the model that must catch it.
     Mutants,
+}
+
+/// What builds and runs the checks. Each is built once: what an incremental build keeps for the next one costs time and helps nobody.
+fn cargo() -> process::Command {
+    let mut command = process::Command::new(env!("CARGO"));
+    command.env("CARGO_INCREMENTAL", "0");
+    command
 }
 
 fn main() -> ExitCode {

@@ -121,7 +121,7 @@ impl Explored {
 
 impl Program {
     fn build(checker: Checker) -> Result<Self> {
-        let output = Command::new(env!("CARGO"))
+        let output = crate::cargo()
             .args(["test", "--package", "lockgrain", "--lib", "--no-run", "--message-format=json"])
             .args(["--profile", checker.profile(), "--target-dir", &format!("target/{}", checker.name())])
             .env("RUSTFLAGS", format!("--cfg lockgrain_{}", checker.name()))

@@ -28,7 +28,7 @@ pub(crate) fn check() -> Result<()> {
         &["clippy", "--quiet", "--manifest-path", MANIFEST, "--", "-D", "warnings"],
         &["run", "--quiet", "--manifest-path", MANIFEST, "--", "--tasks", "50"],
     ] {
-        let status = Command::new(env!("CARGO"))
+        let status = crate::cargo()
             .args(arguments)
             .env("CARGO_TARGET_DIR", "target/python")
             .env("LD_LIBRARY_PATH", place)

@@ -110,12 +110,8 @@ fn compare(workers: usize, rounds: usize, only: &[&str], forte: bool) -> Result<
         let _ = write!(command, " --only {}", only.join(","));
     }
     eprintln!("== {command}");
-    let output = Command::new(env!("CARGO"))
-        .args(command.split(' ').skip(1))
-        .arg("--json")
-        .arg(json)
-        .stderr(Stdio::inherit())
-        .output()?;
+    let output =
+        crate::cargo().args(command.split(' ').skip(1)).arg("--json").arg(json).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "`{command}`: {}", output.status);
     let printed = String::from_utf8(output.stdout)?;
     let (_, table) = printed.split_once("\n\n").context("`compare` printed no table")?;

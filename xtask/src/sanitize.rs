@@ -169,7 +169,7 @@ fn memcheck(_options: &Options) -> Result<Verdict> {
     if !there.is_ok_and(|status| status.success()) {
         return Ok(Verdict::Skipped("there is no `valgrind`".into()));
     }
-    let output = Command::new(env!("CARGO"))
+    let output = crate::cargo()
         .args(["test", "--package", "lockgrain", "--lib", "--test", "scope", "--no-run", "--message-format=json"])
         .stderr(Stdio::inherit())
         .output()?;

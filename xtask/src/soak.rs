@@ -1,7 +1,5 @@
 //! The soak, built so that the pool pauses in its gaps and some threads can't be started.
 
-use std::process::Command;
-
 use anyhow::{Result, ensure};
 
 /// One thread of so many is not started.
@@ -35,7 +33,7 @@ pub(crate) fn soak(options: &Options) -> Result<()> {
         || std::time::UNIX_EPOCH.elapsed().map_or(1, |now| u64::from(now.subsec_nanos())).to_string(),
         |seed| seed.to_string(),
     );
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = crate::cargo();
     command
         .args(["run", "--quiet", "--release", "--package", "lockgrain-soak", "--target-dir", "target/soak", "--"])
         .args(["--minutes", &options.minutes.to_string(), "--stall", &options.stall.to_string(), "--seed", &seed])

@@ -1,7 +1,7 @@
 //! Steps of a check: each is run, timed, and shown in a table at the end.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -18,10 +18,7 @@ pub(crate) struct Step {
 
 fn cargo(name: &'static str, arguments: &'static str, environment: &'static [(&str, &str)]) -> Step {
     let run = move || {
-        let mut command = Command::new(env!("CARGO"));
-        // Each is built once: what an incremental build keeps for the next one costs time and helps nobody.
-        command.args(arguments.split(' ')).env("CARGO_INCREMENTAL", "0").envs(environment.iter().copied());
-        let status = command.status()?;
+        let status = crate::cargo().args(arguments.split(' ')).envs(environment.iter().copied()).status()?;
         ensure!(status.success(), "`cargo {arguments}`: {status}");
         Ok(())
     };
