@@ -168,6 +168,9 @@ const WORKLOADS: &[(&str, &[(&str, Run)])] = &[
     (
         "10^7 small items",
         &[
+            ("map_range, lock-free", |pools| small_range(&pools.lock_free)),
+            ("map_range, fine", |pools| small_range(&pools.fine)),
+            ("map_range, global", |pools| small_range(&pools.global)),
             ("map_all, lock-free", |pools| small_all(pools.lock_free.bulk())),
             ("map_all, lock-free, a buffer of 2^18", |pools| small_all(pools.lock_free.bulk().buffer_size(1 << 18))),
             ("map_all, fine", |pools| small_all(pools.fine.bulk())),
@@ -353,6 +356,11 @@ fn work(n: u64) -> u64 {
 
 fn small_all<P: LockPolicy>(bulk: Bulk<'_, P>) {
     use_up(bulk.chunk_size(ChunkSize::Auto).map_all(items(), work).expect("no panic"));
+}
+
+fn small_range<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let range = items().start as usize..items().end as usize;
+    use_up(pool.bulk().chunk_size(ChunkSize::Auto).map_range(range, |n| work(n as u64)).expect("no panic"));
 }
 
 fn small<P: LockPolicy>(bulk: Bulk<'_, P>) {

@@ -199,6 +199,8 @@ stamp! {
         for_each_waits_for_all_before_it_fails,
         try_map_begins_nothing_after_an_error,
         map_all_gives_all_values_in_order,
+        map_range_gives_the_values_of_all_indices_in_order,
+        more_than_are_submitted_at_once,
         a_map_all_that_fails_drops_all_values,
         a_map_all_whose_time_runs_out_leaves_its_tasks_alone,
         map_is_used_inside_a_task,

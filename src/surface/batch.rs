@@ -1,6 +1,7 @@
 //! A few items of a bulk operation, which one task works on.
 
-use std::iter::Fuse;
+use std::iter::{self, Fuse};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 
@@ -8,13 +9,18 @@ use super::waitable::{Reference, Waitable, sealed::Sealed};
 use super::{ChunkSize, TaskHandle};
 use crate::task::{Target, TaskError, drop_quietly};
 
-/// Most items that [`ChunkSize::Auto`] puts into one task, and into how many parts a worker it divides what is left.
+/// Most items from an iterator that [`ChunkSize::Auto`] puts into one task, and into how many parts a worker it divides what is left.
 const MOST: usize = 1 << 14;
 const PARTS: usize = 4;
 
-/// Of so many items, for one task.
+/// Of so many items from an iterator, for one task.
 pub(super) fn one_part(items: usize, workers: usize) -> usize {
-    (items / (PARTS * workers)).clamp(1, MOST)
+    one_part_of_range(items, workers).min(MOST)
+}
+
+/// Nobody takes the items of a range one by one, nor keeps them, so a part of it may be as large as it likes.
+fn one_part_of_range(items: usize, workers: usize) -> usize {
+    (items / (PARTS * workers)).max(1)
 }
 
 /// The items of the input, a chunk at a time.
@@ -40,6 +46,19 @@ impl<I: Iterator> Chunks<I> {
         chunk.extend(self.items.by_ref().take(size));
         self.taken += chunk.len();
     }
+}
+
+/// A range in parts, each for one task.
+pub(super) fn parts_of(mut range: Range<usize>, size: ChunkSize, workers: usize) -> impl Iterator<Item = Range<usize>> {
+    iter::from_fn(move || {
+        let len = match size {
+            ChunkSize::Items(items) => items,
+            ChunkSize::Auto => one_part_of_range(range.len(), workers),
+        };
+        let part = range.start..range.start + len.min(range.len());
+        range.start = part.end;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// The results of one chunk's items, in runs of values with an error behind each but the last.

@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::iter;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::batch::{Batch, Chunk, Chunks, one_part};
+use super::batch::{Batch, Chunk, Chunks, one_part, parts_of};
 use super::entry::submit;
 use super::gathered::Gathered;
 use super::map::{Buffer, Map, MapUnordered, Queue, Source, Stream};
@@ -58,6 +60,11 @@ pub struct Bulk<'a, P: LockPolicy> {
 }
 
 impl<P: LockPolicy> Bulk<'_, P> {
+    /// So many items may always be submitted at once, and so many chunks.
+    const FEW: usize = 1 << 18;
+    const ENOUGH: usize = 32;
+    const ENOUGH_A_WORKER: usize = 8;
+
     /// How many items one task works on. Default: 1. For items that take less than some µs, more, or [`ChunkSize::Auto`].
     ///
     /// # Panics
@@ -71,7 +78,7 @@ impl<P: LockPolicy> Bulk<'_, P> {
     }
 
     /// How many items may be submitted and not yet yielded: the input is taken no faster, and may be endless. Default: no bound, all are
-    /// submitted in the call.
+    /// submitted in the call; where that returns all values, some 2^18.
     ///
     /// # Panics
     /// If it is 0.
@@ -135,7 +142,7 @@ impl<P: LockPolicy> Bulk<'_, P> {
         T: Send + 'static,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
     {
-        let Ok(values) = self.collect(items.into_iter(), move |item| Ok::<_, Infallible>(f(item)))?;
+        let Ok(values) = self.collect_items(items.into_iter(), move |item| Ok::<_, Infallible>(f(item)))?;
         Ok(values)
     }
 
@@ -150,41 +157,72 @@ impl<P: LockPolicy> Bulk<'_, P> {
         E: Send + 'static,
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
     {
-        match self.collect(items.into_iter(), f) {
+        match self.collect_items(items.into_iter(), f) {
             Ok(values) => values.map_err(Failure::Error),
             Err(error) => Err(Failure::Task(error)),
         }
     }
 
-    /// All values, or the first failure, after which no item is begun. An item of the `map` below is a chunk, which fills its part of the vector.
-    fn collect<I, T, E, F>(self, items: I, f: F) -> Result<Result<Vec<T>, E>, TaskError>
+    /// See [`ThreadPool::map_range`].
+    ///
+    /// # Errors
+    /// The first index's that has failed.
+    pub fn map_range<T, F>(self, range: Range<usize>, f: F) -> Result<Vec<T>, TaskError>
+    where
+        T: Send + 'static,
+        F: Fn(usize) -> T + Send + Sync + 'static,
+    {
+        let (len, size) = (range.len(), self.size());
+        let at_once = self.chunks_at_once(len <= Self::FEW || size == ChunkSize::Auto);
+        let parts = parts_of(range, size, self.core.workers());
+        let Ok(values) = self.collect(len, at_once, parts, move |index| Ok::<_, Infallible>(f(index)))?;
+        Ok(values)
+    }
+
+    /// The values for all items of the input.
+    fn collect_items<I, T, E, F>(self, items: I, f: F) -> Result<Result<Vec<T>, E>, TaskError>
     where
         I: Iterator<Item: Send + 'static>,
         T: Send + 'static,
         E: Send + 'static,
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
     {
-        let expected = match items.size_hint() {
-            (least, Some(_)) => least,
+        let (expected, at_once) = match items.size_hint() {
+            (least, Some(_)) => (least, self.chunks_at_once(least <= Self::FEW)),
             // It may be endless.
-            (_, None) => 0,
+            (_, None) => (0, self.chunks_at_once(false)),
         };
-        let mut parts = Parts::with_capacity(expected);
-        let mut values = Filled::before(&parts);
-        let chunk_size = self.size();
-        let mut chunks = Chunks::new(items, chunk_size, self.core.workers());
-        let chunks = std::iter::from_fn(move || {
+        let mut chunks = Chunks::new(items, self.size(), self.core.workers());
+        let chunks = iter::from_fn(move || {
             let mut items = Vec::new();
             chunks.take(&mut items);
-            let len = items.len();
-            (len > 0).then(|| (items, parts.next(len)))
+            (!items.is_empty()).then(|| items.into_iter())
+        });
+        self.collect(expected, at_once, chunks, f)
+    }
+
+    /// All values, or the first failure, after which no item is begun. An item of the `map` below is a chunk, which fills its part of the vector.
+    fn collect<C, T, E, F>(
+        self,
+        expected: usize,
+        at_once: usize,
+        chunks: impl Iterator<Item = C>,
+        f: F,
+    ) -> Result<Result<Vec<T>, E>, TaskError>
+    where
+        C: ExactSizeIterator + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(C::Item) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let mut parts = Parts::with_capacity(expected);
+        let mut values = Filled::before(&parts);
+        let chunks = chunks.map(move |items| {
+            let part = parts.next(items.len());
+            (items, part)
         });
         let failed = AtomicBool::new(false);
-        let buffer_size = match chunk_size {
-            ChunkSize::Items(items) if self.buffer_size < usize::MAX => self.buffer_size / items,
-            _ => usize::MAX,
-        };
-        let bulk = Self { chunk_size: ChunkSize::Items(1), buffer_size, ..self };
+        let bulk = Self { chunk_size: ChunkSize::Items(1), buffer_size: at_once, ..self };
         let mut failure = None;
         let mut results = bulk.map(chunks, move |(items, part)| fill(items, part, &f, &failed));
         while let Some(result) = results.next() {
@@ -201,6 +239,18 @@ impl<P: LockPolicy> Bulk<'_, P> {
             results.0.take_no_more();
         }
         failure.unwrap_or_else(|| Ok(Ok(values.into_vec())))
+    }
+
+    /// How many chunks may be submitted and not done. If the caller says nothing, enough to keep the workers busy also behind a slow chunk, but not all of
+    /// very many, whose memory would be used once each.
+    fn chunks_at_once(&self, are_few: bool) -> usize {
+        let enough = Self::ENOUGH.max(Self::ENOUGH_A_WORKER * self.core.workers());
+        match self.size() {
+            ChunkSize::Items(size) if self.buffer_size < usize::MAX => self.buffer_size / size,
+            _ if are_few => usize::MAX,
+            ChunkSize::Items(size) => (Self::FEW / size).max(enough),
+            ChunkSize::Auto => enough,
+        }
     }
 
     /// The chunk's size, in view of the buffer's.
@@ -341,6 +391,32 @@ impl<P: LockPolicy> ThreadPool<P> {
         F: Fn(I::Item) -> T + Send + Sync + 'static,
     {
         self.bulk().map_all(items, f)
+    }
+
+    /// As [`map_all`](Self::map_all), of all indices in a range. Each task gets a part of the range and not its items one by one, which is the least work
+    /// there can be: for very many that take a few ns each.
+    ///
+    /// # Errors
+    /// The first index's that has failed.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use lockgrain::ChunkSize;
+    ///
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let words: Arc<[&str]> = ["a", "bc", "def"].into();
+    /// let lengths = pool.bulk().chunk_size(ChunkSize::Auto).map_range(0..words.len(), move |at| words[at].len())?;
+    /// assert_eq!(lengths, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "parallelSetAll")]
+    pub fn map_range<T, F>(&self, range: Range<usize>, f: F) -> Result<Vec<T>, TaskError>
+    where
+        T: Send + 'static,
+        F: Fn(usize) -> T + Send + Sync + 'static,
+    {
+        self.bulk().map_range(range, f)
     }
 
     /// As [`map_all`](Self::map_all), of a function that may fail; after the first error, or panic, no other item is begun, and no more of the input is

@@ -183,13 +183,12 @@ impl<T> Filled<T> {
 }
 
 /// Fills the part with the values of the items. None if the operation has failed elsewhere, so that one was not begun.
-pub(super) fn fill<I, T, E>(
-    items: Vec<I>,
+pub(super) fn fill<I: Iterator, T, E>(
+    mut items: I,
     mut part: Part<T>,
-    f: impl Fn(I) -> Result<T, E>,
+    f: impl Fn(I::Item) -> Result<T, E>,
     failed: &AtomicBool,
 ) -> Result<Part<T>, Option<E>> {
-    let mut items = items.into_iter();
     let run = catch_unwind(AssertUnwindSafe(|| {
         let mut pushes = part.pushes();
         for item in items.by_ref() {

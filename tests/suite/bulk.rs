@@ -1,5 +1,6 @@
 //! `map` and its kin, `invoke_all` and `invoke_any`.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -267,6 +268,35 @@ pub(crate) fn map_all_gives_all_values_in_order<P: LockPolicy>(pool: &ThreadPool
     assert_eq!(all, Vec::from_iter((0..1000).filter(odd).map(square)));
     assert!(pool.map_all(std::iter::empty::<u64>(), square).unwrap().is_empty());
     assert_eq!(pool.map_all(0..5, drop).unwrap().len(), 5);
+}
+
+pub(crate) fn map_range_gives_the_values_of_all_indices_in_order<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let square = |n: usize| n * n;
+    assert_eq!(pool.map_range(3..10, square).unwrap(), Vec::from_iter((3..10).map(square)));
+    for chunk_size in [ChunkSize::Items(1), ChunkSize::Items(7), ChunkSize::Items(1000), ChunkSize::Auto] {
+        for buffer_size in [5, 300, usize::MAX] {
+            let backwards = Range { start: 5, end: 4 };
+            for range in [0..0, backwards, 9..10, 50..151] {
+                let bulk = pool.bulk().chunk_size(chunk_size).buffer_size(buffer_size);
+                let all = bulk.map_range(range.clone(), square).unwrap();
+                assert_eq!(all, Vec::from_iter(range.clone().map(square)), "{chunk_size:?} {buffer_size} {range:?}");
+            }
+        }
+    }
+    let failed = pool.bulk().chunk_size(ChunkSize::Auto).map_range(0..1000, |n| assert!(n != 400, "four hundred"));
+    assert!(failed.is_err_and(|error| error.is_panic()));
+    pool.shutdown();
+    assert!(matches!(pool.map_range(0..3, square), Err(TaskError::Refused)));
+}
+
+pub(crate) fn more_than_are_submitted_at_once<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let items = 300_000;
+    for chunk_size in [ChunkSize::Items(100), ChunkSize::Auto] {
+        let all = pool.bulk().chunk_size(chunk_size).map_all(0..items, |n| n).unwrap();
+        assert!(all.into_iter().eq(0..items));
+        let all = pool.bulk().chunk_size(chunk_size).map_range(0..items, |n| n).unwrap();
+        assert!(all.into_iter().eq(0..items));
+    }
 }
 
 pub(crate) fn a_map_all_that_fails_drops_all_values<P: LockPolicy>(pool: &ThreadPool<P>) {
