@@ -113,8 +113,7 @@ impl Capacity {
     /// To be called under the lock, whenever somebody has left the line.
     fn note_whether_empty(&self, line: &Line) {
         if line.waiting.is_empty() {
-            let none_waits = |free: usize| (free & WAITING != 0).then_some(free & !WAITING);
-            let _was_empty = self.free.fetch_update(Relaxed, Relaxed, none_waits);
+            self.free.fetch_and(!WAITING, Relaxed);
         }
     }
 

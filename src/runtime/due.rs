@@ -1,24 +1,18 @@
 //! What is due at some time, the next first; what is due at the same time in the order in which it was added.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use crate::sync::Instant;
 
 pub(super) struct DueQueue<T> {
-    entries: BinaryHeap<Entry<T>>,
+    /// By when they are due, and a number.
+    entries: BTreeMap<(Instant, u64), T>,
     added: u64,
-}
-
-struct Entry<T> {
-    /// When it is due, and its number.
-    order: Reverse<(Instant, u64)>,
-    what: T,
 }
 
 impl<T> DueQueue<T> {
     pub(super) fn new() -> Self {
-        Self { entries: BinaryHeap::new(), added: 0 }
+        Self { entries: BTreeMap::new(), added: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -30,47 +24,27 @@ impl<T> DueQueue<T> {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.entries.peek().map(|entry| entry.order.0.0)
+        self.entries.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// True if it is the next one.
     pub(super) fn add(&mut self, what: T, due: Instant) -> bool {
         let is_next = self.next_due().is_none_or(|next| due < next);
-        self.entries.push(Entry { order: Reverse((due, self.added)), what });
+        self.entries.insert((due, self.added), what);
         self.added += 1;
         is_next
     }
 
     pub(super) fn take_next(&mut self) -> Option<T> {
-        self.entries.pop().map(|entry| entry.what)
+        self.entries.pop_first().map(|(_, what)| what)
     }
 
     /// Takes out those that are to go.
     pub(super) fn take(&mut self, goes: impl Fn(&T) -> bool) -> Vec<T> {
         let all = std::mem::take(&mut self.entries);
-        let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|entry| goes(&entry.what));
-        self.entries = kept.into();
-        gone.into_iter().map(|entry| entry.what).collect()
-    }
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl<T> Eq for Entry<T> {}
-
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Entry<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order.cmp(&other.order)
+        let (gone, kept): (BTreeMap<_, _>, _) = all.into_iter().partition(|(_, what)| goes(what));
+        self.entries = kept;
+        gone.into_values().collect()
     }
 }
 
@@ -87,7 +61,7 @@ mod tests {
         let is_next = [(3, "a"), (1, "b"), (3, "c"), (1, "d"), (2, "e")].map(|(due, what)| queue.add(what, at(due)));
         assert_eq!(is_next, [true, true, false, false, false]);
         assert_eq!(queue.take(|what| *what == "e" || *what == "x"), ["e"]);
-        assert_eq!((queue.len(), queue.next_due()), (4, Some(at(1))));
+        assert_eq!((queue.len(), queue.next_due(), queue.is_empty()), (4, Some(at(1)), false));
         let order: Vec<_> = std::iter::from_fn(|| queue.take_next()).collect();
         assert_eq!(order, ["b", "d", "a", "c"]);
         assert!(queue.is_empty() && queue.next_due().is_none());

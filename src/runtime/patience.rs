@@ -99,6 +99,22 @@ mod tests {
     }
 
     #[test]
+    fn a_long_look_is_for_what_stays() {
+        let looks = |there: &dyn Fn(u32) -> bool| {
+            let mut looked = 0;
+            Patience::look_long(|| {
+                looked += 1;
+                there(looked)
+            });
+            looked
+        };
+        assert_eq!(looks(&|_| false), LEAST + LONG_LOOKS);
+        assert_eq!(looks(&|_| true), 1 + STAYS);
+        // There for a moment, twice.
+        assert_eq!(looks(&|look| look == 2 || look > 4), 4 + 1 + STAYS);
+    }
+
+    #[test]
     fn one_success_brings_it_back() {
         let patience = Patience::new();
         for _ in 0..8 {

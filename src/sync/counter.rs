@@ -25,3 +25,17 @@ impl Counter {
         self.0.load(Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_counts() {
+        let counter = Counter::new();
+        counter.add_owned(3);
+        counter.add_shared(4);
+        counter.add_owned(5);
+        assert_eq!(counter.get(), 12);
+    }
+}

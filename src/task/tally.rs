@@ -71,3 +71,35 @@ fn call(hook: Option<&TaskHook>, index: usize) {
         quietly(|| hook(index));
     }
 }
+
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn it_counts_and_calls_the_hooks() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let hook = |name: &'static str| {
+            let log = log.clone();
+            Some(Box::new(move |index: usize| {
+                log.lock().unwrap().push((name, index));
+                assert_ne!(index, 7, "a hook panics");
+            }) as TaskHook)
+        };
+        let tally = Tally::with_hooks(7, Some(Arc::new(TaskHooks { before: hook("before"), after: hook("after") })));
+        for panicked in [false, true, true] {
+            tally.begins();
+            tally.returned();
+            tally.ended(panicked);
+        }
+        tally.begins();
+        assert_eq!([&tally.started, &tally.finished, &tally.panicked].map(Counter::get), [4, 3, 2]);
+        let calls = std::mem::take(&mut *log.lock().unwrap());
+        assert_eq!(
+            calls,
+            [("before", 7), ("after", 7)].repeat(3).into_iter().chain([("before", 7)]).collect::<Vec<_>>()
+        );
+    }
+}

@@ -89,5 +89,6 @@ mod tests {
         assert_eq!(quantile(0.9), Duration::from_nanos(128));
         assert_eq!(quantile(0.91), Duration::from_nanos(1 << 17));
         assert_eq!(quantile(1.), Duration::from_nanos(1 << 17));
+        assert_eq!(format!("{histogram:?}"), "{128ns: 90, 131.072µs: 10}");
     }
 }
