@@ -216,6 +216,7 @@ stamp! {
         a_scope_passes_panics_on_when_all_have_ended,
         scopes_nest_inside_tasks,
         join_recurses,
+        joins_that_lean_to_one_side,
         waiting_for_who_joins_is_an_error,
         who_blocks_shares_the_second_halves_of_all_its_joins,
         join_in_a_task_that_a_half_waits_for,

@@ -9,7 +9,7 @@ use super::lock::Covers;
 use super::worker::Blockable;
 use crate::sync::local;
 use crate::task::state::State;
-use crate::task::{Identity, TaskRef};
+use crate::task::{Helper, Identity, TaskRef};
 
 /// What the code in a frame may do about the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) struct Frame {
     pub(crate) task: Cell<Identity>,
     /// Where the task's scope was opened, or null.
     pub(super) scope: Cell<*const Origin>,
+    /// Of the stolen half of a join whose code runs, or null.
+    helper: Cell<*const Helper>,
     /// Its state word, if it has a handle.
     pub(crate) state: Cell<*const State>,
     /// The worker whose thread this is; none for a locked section on a thread from outside.
@@ -67,6 +69,12 @@ impl Frame {
     pub(crate) fn covers(&self, pool: u32) -> bool {
         // SAFETY: the lock is that of the pool, which outlives its frames.
         self.pool == pool || self.lock.is_some_and(|lock| unsafe { &*lock }.covers(pool))
+    }
+
+    /// Where who waits for what its code does takes parts of that.
+    pub(super) fn helper(&self) -> Option<&Helper> {
+        // SAFETY: it is part of the task whose code runs.
+        unsafe { self.helper.get().as_ref() }
     }
 
     /// Its task, if that needs something of the pool whose worker this is.
@@ -114,6 +122,7 @@ impl Frame {
             keeps: Cell::new(false),
             task: Cell::new(task),
             scope: Cell::new(ptr::null()),
+            helper: Cell::new(ptr::null()),
             state: Cell::new(state),
             worker,
             outer,
@@ -167,10 +176,16 @@ impl Origin {
 impl OriginRef {
     /// Runs the closure of a task of the scope.
     pub(crate) fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        self.enter_helped(ptr::null(), f)
+    }
+
+    /// The same for the half of a join, whose owner waits for it there; null if nobody does.
+    pub(super) fn enter_helped<R>(self, helper: *const Helper, f: impl FnOnce() -> R) -> R {
         struct Leave<'a>(&'a Frame);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
                 self.0.scope.set(ptr::null());
+                self.0.helper.set(ptr::null());
             }
         }
         frames(|mut frames| {
@@ -179,6 +194,7 @@ impl OriginRef {
             debug_assert!(frames.clone().next().is_none_or(|frame| !ptr::eq(frame, opened_in)), "a frame of its own");
             let _leave = frames.next().map(|frame| {
                 frame.scope.set(self.0);
+                frame.helper.set(helper);
                 Leave(frame)
             });
             f()

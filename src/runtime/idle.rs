@@ -148,6 +148,13 @@ impl Idle {
         }
     }
 
+    /// To be called by one who would help a certain worker, until that has heard it: others, who can't give what is wanted, take it for an old cry.
+    pub(super) fn want_one(&self) {
+        if self.wanted.load(Relaxed) == 0 {
+            self.wanted.store(1, Relaxed);
+        }
+    }
+
     /// How many halves of joins are wanted, a hint.
     #[inline]
     pub(super) fn wanted(&self) -> &AtomicUsize {

@@ -9,14 +9,16 @@ use std::thread::Result as Caught;
 use super::Core;
 use super::current::{self, Frame, Origin, OriginRef};
 use super::lane::{self, Entry, Lane};
+use super::patience::Patience;
 use super::propagation::Surroundings;
 use super::scope::{runs_more, wait_for_latch};
+use super::worker::{Blockable, Worker};
 use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::policy::run_queue::RunQueue;
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::task::{Elsewhere, OnStack, Task, drop_quietly};
+use crate::sync::{Arc, mutant};
+use crate::task::{Elsewhere, Helper, Latch, OnStack, Task, drop_quietly};
 
 /// The second half of a join, on the stack of who joins: either in its thread's lane, or shared as a task.
 #[repr(C)]
@@ -31,8 +33,8 @@ struct Half<B, R> {
 }
 
 impl Elsewhere for OriginRef {
-    fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.enter(f)
+    fn run<R>(&self, helper: &Helper, f: impl FnOnce() -> R) -> R {
+        self.enter_helped(helper, f)
     }
 }
 
@@ -209,7 +211,8 @@ fn share_wanted<P: LockPolicy>() {
     // SAFETY: it is used in this frame.
     let Some(lane) = (unsafe { lane::here() }).filter(|lane| !lane.is_empty()) else { return };
     current::frames(|mut frames| {
-        let worker = frames.next().and_then(Core::<P>::worker).expect("a worker's code has joined");
+        let frame = frames.next();
+        let worker = frame.and_then(Core::<P>::worker).expect("a worker's code has joined");
         let core = &worker.core;
         // That is known again, so that the next look is a short one.
         if !lane.is_open(core.idle.wanted()) && !core.propagates() {
@@ -218,13 +221,43 @@ fn share_wanted<P: LockPolicy>() {
         if core.idle.wanted().load(Relaxed) == 0 {
             return;
         }
+        let push = |task| core.queue.push(&worker.local, task);
+        if let Some(helper) = frame.and_then(Frame::helper).filter(|helper| helper.is_ready())
+            && let Some(task) = lane.share()
+            && let Err(task) = helper.give(task)
+        {
+            push(task);
+            core.notify_soon();
+        }
         let wanted = core.idle.take_wanted();
-        let shared = (0..wanted).map_while(|_| lane.share()).map(|task| core.queue.push(&worker.local, task)).count();
+        let shared = (0..wanted).map_while(|_| lane.share()).map(push).count();
         if shared > 0 {
             core.idle.still_wanted(wanted - shared);
             core.notify_soon();
         }
     });
+}
+
+/// Looks for a while whether the latch has been set; meanwhile runs halves of joins that who has the awaited one makes of it: without these it does not end, so
+/// that whatever they wait for can't wait for what is below them on this stack. Whether it has been set.
+fn help<P: LockPolicy>(worker: &Worker<P>, latch: &Latch, helper: &Helper) -> bool {
+    while worker.may_help() && !latch.is_set() {
+        helper.offer();
+        let there = || {
+            worker.core.idle.want_one();
+            latch.is_set() || helper.has_task()
+        };
+        // As long as nothing is queued that somebody else could run in this one's place.
+        Patience::look_steadily(|| there() || worker.core.has_queued());
+        let seen = there();
+        match helper.withdraw() {
+            Some(task) if mutant("join_forgets_what_it_is_given") => std::mem::forget(task),
+            Some(task) => worker.run_on_top(task),
+            None if seen => {}
+            None => break,
+        }
+    }
+    latch.is_set()
 }
 
 /// # Safety
@@ -240,9 +273,16 @@ where
     // SAFETY: made when it was shared. What others change of it are atomics, and a cell that they have to themselves.
     let job = unsafe { half.job().as_ref() };
     current::frames(|mut frames| {
-        let worker = frames.next().and_then(Core::<P>::worker).expect("it was made in this frame, of a worker");
-        if !worker.take_back(job.identity()) {
-            wait_for_latch(job.latch(), worker.core.id, (&raw const *job.latch()).cast());
+        let frame = frames.next();
+        let worker = frame.and_then(Core::<P>::worker).expect("it was made in this frame, of a worker");
+        let (latch, pool) = (job.latch(), worker.core.id);
+        let scope = (&raw const *latch).cast();
+        let given = frame.and_then(Frame::helper).and_then(|helper| helper.take_back(job.identity()));
+        if let Some(task) = given {
+            task.forget();
+        } else if worker.take_back(job.identity()) {
+        } else if !(shares::<P>() && frame.is_some_and(runs_more) && help(worker, latch, job.helper())) {
+            wait_for_latch(latch, pool, scope);
         }
     });
     let a = a.unwrap_or_else(|payload| {

@@ -8,6 +8,8 @@ use crate::sync::{MODEL, hint};
 /// time stands still.
 const LEAST: u32 = if MODEL { 0 } else { 2 };
 const MOST: u32 = if MODEL { 0 } else { 100 };
+/// Looks with a pause or a yield between them.
+const STEADY_LOOKS: u32 = if MODEL { 0 } else { 400 };
 /// Looks with 1 to 16 yields between them, some 500 ns each.
 const LONG_LOOKS: u32 = if MODEL { 0 } else { 16 };
 /// Spins in a pause.
@@ -48,6 +50,16 @@ impl Patience {
         self.looks.set((self.looks.get() / 2).max(LEAST));
         self.missed.set(self.missed.get().wrapping_add(1));
         false
+    }
+
+    /// Looks for some 100 µs, without ever looking less often, and learns nothing from it: for the one thing that a certain other thread may be about to give.
+    pub(super) fn look_steadily(mut there: impl FnMut() -> bool) {
+        for look in 0..STEADY_LOOKS {
+            if there() {
+                return;
+            }
+            if look % 8 == 7 { hint::yield_now() } else { pause() }
+        }
     }
 
     /// Looks for some 100 µs and learns nothing from it: while others work, who may at any moment have something to share. Ever
@@ -112,6 +124,20 @@ mod tests {
         assert_eq!(looks(&|_| true), 1 + STAYS);
         // There for a moment, twice.
         assert_eq!(looks(&|look| look == 2 || look > 4), 4 + 1 + STAYS);
+    }
+
+    #[test]
+    fn a_steady_look_ends_with_what_it_is_for() {
+        let looks = |there: &dyn Fn(u32) -> bool| {
+            let mut looked = 0;
+            Patience::look_steadily(|| {
+                looked += 1;
+                there(looked)
+            });
+            looked
+        };
+        assert_eq!(looks(&|_| false), STEADY_LOOKS);
+        assert_eq!(looks(&|look| look == 20), 20);
     }
 
     #[test]

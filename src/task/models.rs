@@ -7,8 +7,8 @@ use crate::promise;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::task::{
-    Countdown, Deadline, Elsewhere, Group, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached_in,
-    joinable, promised,
+    Countdown, Deadline, Elsewhere, Group, Helper, JoinRef, OnStack, Scoped, Tally, Task, TaskError, Wake, detached,
+    detached_in, joinable, promised,
 };
 
 fn run(task: Task) {
@@ -326,7 +326,7 @@ fn a_scope_is_over_when_its_tasks_have_counted_down() {
 struct Here;
 
 impl Elsewhere for Here {
-    fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+    fn run<R>(&self, _: &Helper, f: impl FnOnce() -> R) -> R {
         f()
     }
 }
@@ -348,6 +348,42 @@ fn a_task_on_a_stack_gives_its_result_to_who_waits() {
         assert_eq!(*unsafe { job.finish() }.unwrap(), 7);
         drop(job);
         thief.join().unwrap();
+    });
+}
+
+/// The waiter has it, or the giver has taken it back, or never got rid of it.
+#[test]
+fn what_a_helper_is_given_is_run_once() {
+    check(None, || {
+        let (helper, cell) = (Arc::new(Helper::new()), Arc::new(UnsafeCell::new(0)));
+        let taken = Arc::new(AtomicU32::new(0));
+        let take = |taken: &AtomicU32, task| {
+            assert_eq!(taken.fetch_add(1, Relaxed), 0, "taken twice");
+            run(task);
+        };
+        let waiter = {
+            let (helper, taken) = (helper.clone(), taken.clone());
+            thread::spawn(move || {
+                helper.offer();
+                if let Some(task) = helper.withdraw() {
+                    take(&taken, task);
+                }
+            })
+        };
+        let owned = Owned(cell.clone());
+        owned.add();
+        let task = detached(move || {
+            owned.add();
+        });
+        let identity = task.identity();
+        if let Some(task) = helper.give(task).err().or_else(|| helper.take_back(identity)) {
+            take(&taken, task);
+        }
+        waiter.join().unwrap();
+        cell.with(|cell| {
+            // SAFETY: checked by loom.
+            assert_eq!(unsafe { *cell }, 2);
+        });
     });
 }
 

@@ -7,6 +7,7 @@ use std::thread::Result as Caught;
 
 use super::error::TaskError;
 use super::header::{Discarded, Header, Identity, Ran, Task, VTable};
+use super::helper::Helper;
 use super::latch::{Countdown, Latch};
 use super::needs::Needs;
 use super::quietly::drop_quietly;
@@ -66,7 +67,8 @@ enum Slot<F, R> {
 
 /// How a task in the memory of who waits for it is run by anybody else.
 pub(crate) trait Elsewhere: Sync {
-    fn run<R>(&self, f: impl FnOnce() -> R) -> R;
+    /// `helper` is there as long as `f`.
+    fn run<R>(&self, helper: &Helper, f: impl FnOnce() -> R) -> R;
 }
 
 /// A single task in the memory of who waits for it. Whoever else runs it does so through `elsewhere`.
@@ -74,6 +76,7 @@ pub(crate) trait Elsewhere: Sync {
 pub(crate) struct OnStack<F, W, R> {
     header: Header,
     needs: Alone,
+    helper: Helper,
     elsewhere: W,
     slot: UnsafeCell<Slot<F, R>>,
 }
@@ -101,12 +104,16 @@ impl<F: FnOnce() -> R + Send, W: Elsewhere, R: Send> OnStack<F, W, R> {
 
     #[inline]
     pub(crate) fn new(closure: F, elsewhere: W) -> Self {
-        let needs = Alone { latch: Latch::new() };
-        Self { header: Header::new(&Self::VTABLE), needs, elsewhere, slot: UnsafeCell::new(Slot::Closure(closure)) }
+        let (header, needs, helper) = (Header::new(&Self::VTABLE), Alone { latch: Latch::new() }, Helper::new());
+        Self { header, needs, helper, elsewhere, slot: UnsafeCell::new(Slot::Closure(closure)) }
     }
 
     pub(crate) fn latch(&self) -> &Latch {
         &self.needs.latch
+    }
+
+    pub(crate) fn helper(&self) -> &Helper {
+        &self.helper
     }
 
     /// That of its task.
@@ -164,7 +171,7 @@ impl<F: FnOnce() -> R + Send, W: Elsewhere, R: Send> OnStack<F, W, R> {
         // SAFETY: this thread has the task.
         let Slot::Closure(closure) = (unsafe { this.take() }) else { unreachable!("run once") };
         tally.begins();
-        let result = catch_unwind(AssertUnwindSafe(|| this.elsewhere.run(closure)));
+        let result = catch_unwind(AssertUnwindSafe(|| this.elsewhere.run(&this.helper, closure)));
         tally.returned();
         tally.ended(result.is_err());
         // SAFETY: as above.

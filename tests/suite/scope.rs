@@ -118,6 +118,36 @@ pub(crate) fn join_recurses<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(pool.install(|| fib(pool, 20)), 6765);
 }
 
+/// Who waits for the long half runs parts of it meanwhile, ever deeper.
+pub(crate) fn joins_that_lean_to_one_side<P: LockPolicy>(pool: &ThreadPool<P>) {
+    fn leaf(runs: &AtomicUsize, n: usize) -> usize {
+        count(runs);
+        (0..1000).fold(n, |hash, _| (hash ^ (hash >> 13)).wrapping_mul(0x9E37_79B9)) & 1
+    }
+    fn left<P: LockPolicy>(pool: &ThreadPool<P>, runs: &AtomicUsize, n: usize) -> usize {
+        let rest = || if n > 1 { left(pool, runs, n - 1) } else { 0 };
+        let (a, b) = pool.join(|| leaf(runs, n), rest);
+        a + b
+    }
+    fn right<P: LockPolicy>(pool: &ThreadPool<P>, runs: &AtomicUsize, n: usize) -> usize {
+        assert!(n != 700 || runs.load(SeqCst) < 1000, "the second time");
+        let rest = || if n > 1 { right(pool, runs, n - 1) } else { 0 };
+        let (a, b) = pool.join(rest, || leaf(runs, n));
+        a + b
+    }
+    let runs = AtomicUsize::new(0);
+    assert_eq!(
+        pool.install(|| left(pool, &runs, 800)),
+        (1..=800).map(|n| leaf(&AtomicUsize::new(0), n)).sum::<usize>()
+    );
+    assert_eq!(runs.load(SeqCst), 800);
+    let sum = pool.install(|| right(pool, &AtomicUsize::new(0), 800));
+    assert_eq!(sum, (1..=800).map(|n| leaf(&AtomicUsize::new(0), n)).sum::<usize>());
+    // Deep inside one panics.
+    let panics = catch_unwind(AssertUnwindSafe(|| pool.install(|| right(pool, &AtomicUsize::new(1000), 800))));
+    assert_eq!(message(panics.unwrap_err()), "the second time");
+}
+
 /// Tasks that the first half leaves in the queue are in the way of the second.
 pub(crate) fn join_gets_its_second_half_back_from_under_others<P: LockPolicy>(pool: &ThreadPool<P>) {
     let runs = AtomicUsize::new(0);

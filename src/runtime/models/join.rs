@@ -3,8 +3,8 @@
 use super::pool::pool;
 use crate::runtime::idle::Idle;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Arc, check, thread};
-use crate::{GlobalLock, LockFree, LockPolicy, ThreadPool, blocking, promise};
+use crate::sync::{Arc, Parker, check, thread};
+use crate::{FineGrained, GlobalLock, LockFree, LockPolicy, ThreadPool, blocking, promise};
 
 /// The inner join shares the outer one's half, its own, or neither, and each is taken back or stolen.
 fn halves_of_nested_joins_are_run_once<P: LockPolicy>(pool: ThreadPool<P>) {
@@ -26,6 +26,44 @@ fn one_worker_runs_halves_of_nested_joins() {
 #[test]
 fn two_workers_run_halves_of_nested_joins() {
     check(Some(1), || halves_of_nested_joins_are_run_once(pool::<LockFree>(2, 0)));
+}
+
+/// Who waits for a half that has been stolen runs what the thief gives it, or not: then the thief has that back.
+fn who_waits_for_a_half_gets_a_part_of_it<P: LockPolicy>(pool: ThreadPool<P>) {
+    let inner = pool.clone();
+    let (stolen, go_on) = (Parker::new(), Parker::new());
+    let (mut a, mut b, mut c) = (vec![1], vec![2], vec![3]);
+    let outer = pool.submit(move || {
+        let first = || {
+            stolen.park();
+            a.push(4);
+            go_on.unpark();
+        };
+        let second = || {
+            stolen.unpark();
+            go_on.park();
+            let third = || {
+                // The one who waits may have it by then.
+                thread::yield_now();
+                b.push(5);
+            };
+            inner.join(third, || c.push(6));
+        };
+        inner.join(first, second);
+        (a.len(), b.len(), c.len())
+    });
+    assert_eq!(outer.result().unwrap(), (2, 2, 2));
+    pool.shutdown();
+}
+
+#[test]
+fn who_waits_for_a_half_gets_a_part_of_it_lock_free() {
+    check(Some(1), || who_waits_for_a_half_gets_a_part_of_it(pool::<LockFree>(2, 0)));
+}
+
+#[test]
+fn who_waits_for_a_half_gets_a_part_of_it_fine() {
+    check(Some(1), || who_waits_for_a_half_gets_a_part_of_it(pool::<FineGrained>(2, 0)));
 }
 
 /// Nobody wants the second half, and the first one waits for it.

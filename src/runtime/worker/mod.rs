@@ -25,6 +25,9 @@ use crate::task::{Identity, Ran, Tally, Task};
 /// Tasks run by waiters on top of one another on one stack; deeper waits park.
 const MAX_DEPTH: u32 = if MODEL { 2 } else { 64 };
 
+/// Bytes of a thread's stack if nobody asks for another size.
+const USUAL_STACK: usize = 2 << 20;
+
 /// Tasks that a worker keeps for itself one after another, as each lets in the next, before others get their turn.
 const BATCH: u32 = if MODEL { 1 } else { 64 };
 
@@ -364,6 +367,15 @@ impl<P: LockPolicy> Worker<P> {
             Ran::Claimed => self.core.claimed.add_shared(1),
             Ran::Cancelled => self.core.counters[self.index].cancelled.add_owned(1),
         }
+    }
+
+    /// Whether there is stack enough to run, on top of the one that waits, what it helps with; that may be nested as deeply as a recursion is.
+    pub(super) fn may_help(&self) -> bool {
+        let here = 0_u8;
+        // A worker lies at the beginning of its thread's stack.
+        let used = ptr::from_ref(self).addr().abs_diff((&raw const here).addr());
+        let most = self.core.config.stack_size.unwrap_or(USUAL_STACK) / 4;
+        if MODEL { self.may_inline() } else { used < most }
     }
 
     /// Runs a task on top of the one that waits for it.
