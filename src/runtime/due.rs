@@ -1,18 +1,24 @@
 //! What is due at some time, the next first; what is due at the same time in the order in which it was added.
 
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 
 use crate::sync::Instant;
 
 pub(super) struct DueQueue<T> {
-    /// By when they are due, and a number.
-    entries: BTreeMap<(Instant, u64), T>,
+    entries: BinaryHeap<Entry<T>>,
     added: u64,
+}
+
+struct Entry<T> {
+    /// When it is due, and its number.
+    order: Reverse<(Instant, u64)>,
+    what: T,
 }
 
 impl<T> DueQueue<T> {
     pub(super) fn new() -> Self {
-        Self { entries: BTreeMap::new(), added: 0 }
+        Self { entries: BinaryHeap::new(), added: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -24,27 +30,47 @@ impl<T> DueQueue<T> {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.entries.first_key_value().map(|((due, _), _)| *due)
+        self.entries.peek().map(|entry| entry.order.0.0)
     }
 
     /// True if it is the next one.
     pub(super) fn add(&mut self, what: T, due: Instant) -> bool {
         let is_next = self.next_due().is_none_or(|next| due < next);
-        self.entries.insert((due, self.added), what);
+        self.entries.push(Entry { order: Reverse((due, self.added)), what });
         self.added += 1;
         is_next
     }
 
     pub(super) fn take_next(&mut self) -> Option<T> {
-        self.entries.pop_first().map(|(_, what)| what)
+        self.entries.pop().map(|entry| entry.what)
     }
 
     /// Takes out those that are to go.
     pub(super) fn take(&mut self, goes: impl Fn(&T) -> bool) -> Vec<T> {
         let all = std::mem::take(&mut self.entries);
-        let (gone, kept): (BTreeMap<_, _>, _) = all.into_iter().partition(|(_, what)| goes(what));
-        self.entries = kept;
-        gone.into_values().collect()
+        let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|entry| goes(&entry.what));
+        self.entries = kept.into();
+        gone.into_iter().map(|entry| entry.what).collect()
+    }
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order.cmp(&other.order)
     }
 }
 
@@ -65,5 +91,7 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| queue.take_next()).collect();
         assert_eq!(order, ["b", "d", "a", "c"]);
         assert!(queue.is_empty() && queue.next_due().is_none());
+        (0..100).for_each(|what| assert_eq!(queue.add(["x", "y"][what % 2], at(7)), what == 0));
+        (0..100).for_each(|what| assert_eq!(queue.take_next(), Some(["x", "y"][what % 2])));
     }
 }
