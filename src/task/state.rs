@@ -359,3 +359,6 @@ impl State {
         self.0.fetch_add(TAKEN - HANDLE, Ordering::AcqRel) & (EXECUTOR | EXPIRER) == 0
     }
 }
+
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+mod tests;
