@@ -185,3 +185,74 @@ impl<P: LockPolicy> Core<P> {
         })
     }
 }
+
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::task::{Tally, detached};
+
+    /// Tasks that say their number.
+    #[derive(Default)]
+    struct Said(Arc<Mutex<Vec<u32>>>);
+
+    impl Said {
+        fn task(&self, number: u32) -> Task {
+            let said = self.0.clone();
+            detached(move || said.lock().push(number))
+        }
+
+        fn by(&self, task: Option<Task>) -> Option<u32> {
+            let _ran = task?.run(&Tally::default());
+            self.0.lock().pop()
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_the_priority_that_is_asked_for() {
+        let (ranked, said) = (Ranked::new(), Said::default());
+        let take = |which| said.by(ranked.take(which));
+        let counts = || (ranked.waiting().is_none(), ranked.waiting().high(), ranked.len());
+        assert_eq!(counts(), (true, 0, 0));
+        for (number, priority) in [(1, 5), (2, -3), (3, 5), (4, 1), (5, -3), (6, -7), (7, 3)] {
+            ranked.push(said.task(number), priority);
+        }
+        assert_eq!(counts(), (false, 4, 7));
+        assert_eq!([take(Which::High), take(Which::High), take(Which::Highest)], [Some(1), Some(3), Some(7)]);
+        assert_eq!([take(Which::Oldest), take(Which::Low), take(Which::Lowest)], [Some(2), Some(6), Some(5)]);
+        assert_eq!(counts(), (false, 1, 1));
+        assert_eq!([take(Which::Low), take(Which::Lowest)], [None, Some(4)]);
+        ranked.push(said.task(8), -1);
+        assert_eq!([take(Which::High), take(Which::Highest)], [None, Some(8)]);
+        // Neither before tasks without a priority nor after them.
+        ranked.push(said.task(9), 0);
+        assert_eq!([take(Which::High), take(Which::Low), take(Which::Oldest)], [None, None, Some(9)]);
+        assert_eq!(counts(), (true, 0, 0));
+    }
+
+    #[test]
+    fn the_first_one_that_is_wanted() {
+        let (ranked, said) = (Ranked::new(), Said::default());
+        for (number, priority) in [(1, 1), (2, -1), (3, 1), (4, 1)] {
+            ranked.push(said.task(number), priority);
+        }
+        let mut asked = 0;
+        let second = ranked.take_if(|_| {
+            asked += 1;
+            asked == 2
+        });
+        assert_eq!((said.by(second), asked, ranked.len()), (Some(3), 2, 3));
+        assert!(ranked.take_if(|_| false).is_none());
+        let rest = [(); 4].map(|()| said.by(ranked.take(Which::Highest)));
+        assert_eq!(rest, [Some(1), Some(4), Some(2), None]);
+    }
+
+    #[test]
+    fn only_a_long_list_gives_its_memory_back() {
+        let (ranked, said) = (Ranked::new(), Said::default());
+        for (many, keeps) in [(KEPT as u32, true), (1000, false)] {
+            (0..many).for_each(|number| ranked.push(said.task(number), 1));
+            (0..many).for_each(|number| assert_eq!(said.by(ranked.take(Which::High)), Some(number)));
+            assert_eq!(ranked.lists.lock().of[&1].capacity() > 0, keeps, "{many}");
+        }
+    }
+}
