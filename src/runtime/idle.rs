@@ -148,7 +148,7 @@ impl Idle {
         }
     }
 
-    /// To be called by one who would help a certain worker, until that has heard it: others, who can't give what is wanted, take it for an old cry.
+    /// To be called again and again by one who would help a certain worker: others, who can't give what is wanted, take it for an old cry.
     pub(super) fn want_one(&self) {
         if self.wanted.load(Relaxed) == 0 {
             self.wanted.store(1, Relaxed);

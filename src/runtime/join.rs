@@ -238,13 +238,21 @@ fn share_wanted<P: LockPolicy>() {
     });
 }
 
+/// Looks from one cry for a half to the next, some 2 µs.
+const CRY: u32 = 8;
+
 /// Looks for a while whether the latch has been set; meanwhile runs halves of joins that who has the awaited one makes of it: without these it does not end, so
 /// that whatever they wait for can't wait for what is below them on this stack. Whether it has been set.
 fn help<P: LockPolicy>(worker: &Worker<P>, latch: &Latch, helper: &Helper) -> bool {
     while worker.may_help() && !latch.is_set() {
         helper.offer();
-        let there = || {
-            worker.core.idle.want_one();
+        let mut looks = 0_u32;
+        let mut there = || {
+            // Now and then, as the others, whom it costs a barrier, can't give what is wanted.
+            if looks.is_multiple_of(CRY) {
+                worker.core.idle.want_one();
+            }
+            looks += 1;
             latch.is_set() || helper.has_task()
         };
         // As long as nothing is queued that somebody else could run in this one's place.
@@ -275,14 +283,13 @@ where
     current::frames(|mut frames| {
         let frame = frames.next();
         let worker = frame.and_then(Core::<P>::worker).expect("it was made in this frame, of a worker");
-        let (latch, pool) = (job.latch(), worker.core.id);
-        let scope = (&raw const *latch).cast();
+        let latch = job.latch();
         let given = frame.and_then(Frame::helper).and_then(|helper| helper.take_back(job.identity()));
-        if let Some(task) = given {
-            task.forget();
-        } else if worker.take_back(job.identity()) {
-        } else if !(shares::<P>() && frame.is_some_and(runs_more) && help(worker, latch, job.helper())) {
-            wait_for_latch(latch, pool, scope);
+        let is_back = given.map(Task::forget).is_some() || worker.take_back(job.identity());
+        let may_help = shares::<P>() && frame.is_some_and(runs_more);
+        let is_over = is_back || (may_help && help(worker, latch, job.helper()));
+        if !is_over {
+            wait_for_latch(latch, worker.core.id, (&raw const *latch).cast());
         }
     });
     let a = a.unwrap_or_else(|payload| {
