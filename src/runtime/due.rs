@@ -81,6 +81,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn equal_is_what_neither_comes_before() {
+        let now = Instant::now();
+        let entries = [(now, 1), (now, 2)].map(|order| Entry { order: Reverse(order), what: () });
+        let equal = |a: &Entry<()>, b: &Entry<()>| (a == b, a.cmp(b).is_eq());
+        assert_eq!(equal(&entries[0], &entries[0]), (true, true));
+        assert_eq!(equal(&entries[0], &entries[1]), (false, false));
+    }
+
+    #[test]
     fn the_next_first_and_equals_in_their_order() {
         let (mut queue, now) = (DueQueue::new(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);

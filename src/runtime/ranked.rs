@@ -225,6 +225,7 @@ mod tests {
         assert_eq!([take(Which::High), take(Which::Highest)], [None, Some(8)]);
         // Neither before tasks without a priority nor after them.
         ranked.push(said.task(9), 0);
+        assert_eq!(counts(), (false, 0, 1));
         assert_eq!([take(Which::High), take(Which::Low), take(Which::Oldest)], [None, None, Some(9)]);
         assert_eq!(counts(), (true, 0, 0));
     }
