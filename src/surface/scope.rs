@@ -174,6 +174,9 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// or blocks as the pool knows it. So the first one must not wait for the second one in another way; and if it runs for long without a join,
     /// the second one may stay behind it although workers have become idle.
     ///
+    /// A worker that waits for a second one which another worker has runs, on its own stack meanwhile, second ones of joins inside that, and no other task: so
+    /// a recursion that leans to one side, as `join(leaf, rest)` does, keeps both workers busy.
+    ///
     /// Inside a task, where the pool can't run anything meanwhile (code that holds the global lock through a context or for a guarded value, or
     /// that blocks), they run one after the other. On a thread that is not the pool's both run on the pool.
     ///
