@@ -479,45 +479,4 @@ impl Idle {
 }
 
 #[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
-mod tests {
-    use super::*;
-
-    /// `workers` of them, all asleep.
-    fn asleep(workers: usize) -> Idle {
-        let idle = Idle::new(workers, workers);
-        for index in 0..workers {
-            assert!(idle.prestart(workers));
-            idle.sleep(index, true);
-        }
-        idle
-    }
-
-    #[test]
-    fn a_submission_wakes_one_worker_and_none_while_one_searches() {
-        let idle = asleep(8);
-        assert!(matches!(idle.notify(false), Notify::Wake(7)));
-        for _ in 0..100 {
-            assert!(matches!(idle.notify(false), Notify::Enough), "the woken one searches");
-        }
-        // It has found a task, and there is another one.
-        assert!(idle.stop_searching());
-        assert!(matches!(idle.notify(true), Notify::Wake(6)));
-        assert!(matches!(idle.notify(false), Notify::Enough));
-    }
-
-    #[test]
-    fn nobody_is_woken_while_as_many_are_active_as_may_be() {
-        let idle = asleep(2);
-        for index in [1, 0] {
-            assert!(matches!(idle.notify(false), Notify::Wake(woken) if woken == index));
-            assert!(idle.stop_searching());
-        }
-        assert!(matches!(idle.notify(false), Notify::Enough));
-        // A spare one may take the place of one that blocks, but there is none.
-        idle.block();
-        assert!(matches!(idle.notify(false), Notify::Enough));
-        idle.block();
-        assert!(matches!(idle.notify(false), Notify::Stuck));
-        assert_eq!(idle.load().threads(), 2);
-    }
-}
+mod tests;
