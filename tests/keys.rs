@@ -4,6 +4,8 @@
 #[path = "suite/resident.rs"]
 mod resident;
 
+use std::sync::mpsc;
+
 use lockgrain::{Builder, FineGrained, LockFree, LockPolicy};
 use resident::resident;
 
@@ -13,6 +15,11 @@ const KEYS: u64 = 1_000_000;
 fn growth<P: LockPolicy>() -> usize {
     let pool = Builder::<P>::new().max_workers(2).build().unwrap();
     let keys = pool.keyed::<u64>();
+    let (open, gate) = mpsc::channel::<()>();
+    let held = keys.submit(KEYS, move || gate.recv().is_err());
+    assert_eq!((keys.len(), keys.is_empty()), (1, false), "one is in use");
+    drop(open);
+    assert!(held.result().unwrap());
     let mut before = 0;
     for key in 0..KEYS {
         let task = keys.submit(key, move || key);

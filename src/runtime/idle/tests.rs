@@ -67,9 +67,9 @@ impl Parts {
             sleeping: word.sleeping(),
             threads: word.threads(),
             draining: word.0 & DRAINING != 0,
-            stopped: word.stopped(),
-            held_open: word.held_open(),
-            timer: word.has_timer(),
+            stopped: word.0 & STOPPED != 0,
+            held_open: word.0 & HELD_OPEN != 0,
+            timer: word.0 & TIMER != 0,
         }
     }
 
@@ -188,7 +188,19 @@ fn counts_keep_to_themselves() {
     }
     assert!([DRAINING, STOPPED, HELD_OPEN, TIMER].iter().all(|flag| flag.count_ones() == 1 && *flag > THREADS * all));
     each(always, |idle| idle.load().draining(), |parts| parts.refuses());
+    each(always, |idle| idle.load().stopped(), |parts| parts.stopped);
+    each(always, |idle| idle.load().held_open(), |parts| parts.held_open);
+    each(always, |idle| idle.load().has_timer(), |parts| parts.timer);
     each(always, Idle::is_surplus, |parts| parts.active > TARGET);
+    each(
+        always,
+        |idle| {
+            idle.set_target(MAX);
+            // Nobody could take the place of another.
+            (idle.is_surplus(), idle.max_threads())
+        },
+        |_| (false, MAX),
+    );
     for others in 0..3 {
         each(always, |idle| idle.are_asleep_but(others, || true), |parts| parts.threads == parts.sleeping + others);
         each(always, |idle| idle.are_asleep_but(others, || false), |_| false);
@@ -374,14 +386,23 @@ fn notifications() {
     for limit in 0..=MAX + 1 {
         each(always, |idle| called_for(idle.notify_extra(limit)), |parts| parts.notify(limit));
     }
-    let expected = |parts: &mut Parts| match parts.searching > 0 || parts.active >= TARGET {
+    let with_target = |parts: &mut Parts, target| match parts.searching > 0 || parts.active >= target {
         true => ("enough", 0),
-        false => parts.notify(TARGET),
+        false => parts.notify(target),
     };
+    let expected = |parts: &mut Parts| with_target(parts, TARGET);
     for by_worker in [false, true] {
         each(always, |idle| called_for(idle.notify(by_worker)), expected);
     }
     each(always, |idle| called_for(idle.notify_soon()), expected);
+    each(
+        always,
+        |idle| {
+            idle.set_target(1);
+            called_for(idle.notify(false))
+        },
+        |parts| with_target(parts, 1),
+    );
 }
 
 #[test]
