@@ -239,7 +239,7 @@ pub(crate) fn models(checker: Checker, selection: &Selection) -> Result<()> {
     Ok(())
 }
 
-/// Runs each seeded fault under its model; fails if one survives, or if list and sources do not name the same ones.
+/// Runs each seeded fault under its model; fails if one survives, if list and sources do not name the same ones, or if a protocol has none.
 pub(crate) fn mutants() -> Result<()> {
     let table = fs::read_to_string("xtask/mutants.txt")?;
     let listed = parse(&table)?;
@@ -256,6 +256,10 @@ pub(crate) fn mutants() -> Result<()> {
     for (_, model) in &listed {
         ensure!(models.iter().any(|known| known == model), "there is no model `{model}`");
     }
+    for module in models.iter().map(|model| protocol(model)) {
+        let has_mutant = listed.iter().any(|(_, model)| protocol(model) == module);
+        ensure!(has_mutant, "no mutant is listed that a model of `{module}` catches");
+    }
     println!("\n| mutant | model | verdict | seconds |\n|---|---|---|---|");
     let survived = each(&listed, |(mutant, model)| {
         let Outcome { passed, ended, took, .. } =
@@ -270,6 +274,13 @@ pub(crate) fn mutants() -> Result<()> {
     let survivors = survived.iter().filter(|survived| **survived).count();
     ensure!(survivors == 0, "{survivors} of {} mutants survived", listed.len());
     Ok(())
+}
+
+/// The module of models that a model is in, which is about one protocol.
+fn protocol(model: &str) -> &str {
+    let (_, inside) = model.split_once("models::").unwrap_or_default();
+    let module = inside.split_once("::").map_or("", |(module, _)| module);
+    &model[..model.len() - inside.len() + module.len()]
 }
 
 fn parse(table: &str) -> Result<Vec<(&str, &str)>> {
@@ -303,6 +314,13 @@ mod tests {
         assert_eq!(Explored::read("CAPPED 7 executions, any preemptions"), explored(7, "any", false));
         assert_eq!(Explored::read("COMPLETE 9 executions"), explored(9, "", true));
         assert_eq!(Explored::read("test failed"), None);
+    }
+
+    #[test]
+    fn a_protocol_is_a_module_of_models() {
+        assert_eq!(protocol("runtime::models::pool::fine::results::two"), "runtime::models::pool");
+        assert_eq!(protocol("runtime::models::holders::one_looks"), "runtime::models::holders");
+        assert_eq!(protocol("task::models::a_promise"), "task::models::");
     }
 
     #[test]
