@@ -25,6 +25,7 @@
 //! | | |
 //! |---|---|
 //! | submit, and the result with a time-out | [`ThreadPool::submit`], [`TaskHandle::result_timeout`]; without a handle [`ThreadPool::spawn`] |
+//! | `exception` | [`TaskHandle::error`] |
 //! | cancel; ask a running task to stop | [`TaskHandle::cancel`]; [`TaskHandle::request_cancel`] and [`Context::checkpoint`] |
 //! | callbacks, continuations, `await` | [`TaskHandle::on_done`], [`TaskHandle::then`]; a handle is a future |
 //! | `wait`, `as_completed`, `ExecutorCompletionService` | [`wait`](fn@wait), [`as_completed`], [`CompletionQueue`] |
@@ -39,6 +40,7 @@
 //! | initializers, hooks, thread names, sizes | [`Builder`], [`ThreadPool::resize`] |
 //! | `contextvars`, a `TaskDecorator` | [`Builder::propagate`] |
 //! | shutdown, in all its forms | [`ThreadPool::shutdown`], [`ThreadPool::shutdown_now`]; a drop is a shutdown |
+//! | empty the queue, and go on | [`ThreadPool::cancel_queued`] |
 //! | wait until nothing is left to do | [`ThreadPool::await_quiescence`] |
 //! | code that blocks | [`blocking`](fn@blocking), [`Context::blocking`] |
 //! | async code | [`ThreadPool::spawn_future`], [`block_on`] |

@@ -195,7 +195,9 @@ stamp! {
         a_panicking_input_is_an_error_at_its_place,
         empty_input_ends_at_once,
         invoke_all_gives_ended_handles_in_order,
+        invoke_all_in_time_cancels_what_has_not_started,
         invoke_any_gives_one_success,
+        invoke_any_in_time_cancels_the_rest,
         for_each_waits_for_all_before_it_fails,
         try_map_begins_nothing_after_an_error,
         map_all_gives_all_values_in_order,
@@ -209,6 +211,11 @@ stamp! {
         a_paused_pool_begins_nothing,
         what_runs_goes_on_and_a_wait_runs_what_it_waits_for,
         a_shutdown_resumes;
+    clearing:
+        the_queued_are_cancelled_and_the_pool_goes_on,
+        a_cancelled_task_lets_in_the_next,
+        joins_and_scopes_stay_whole,
+        what_comes_meanwhile_is_run_or_cancelled;
     scope:
         tasks_borrow_and_give_results,
         a_scope_ends_after_its_tasks,
@@ -327,6 +334,7 @@ stamp! {
     callbacks:
         one_added_before_the_end_sees_it,
         one_added_after_the_end_is_called_at_once,
+        of_one_for_a_value_and_one_for_an_error_one_is_called,
         those_added_while_the_task_ends_keep_the_order,
         a_panic_in_one_leaves_the_worker_alive;
     ending:

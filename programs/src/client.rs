@@ -288,6 +288,9 @@ impl<P: LockPolicy> Client<P> {
                 self.expect(holds && metrics.started <= metrics.submitted, || format!("{metrics:?}"));
             }
             Op::Quiescence => self.quiescence(),
+            Op::CancelQueued => {
+                self.world.common.ledger.clearing(|| self.world.pool.cancel_queued());
+            }
             Op::Shutdown | Op::ShutdownTimeout | Op::ShutdownNow | Op::ShutdownNowTimeout => self.shut_down(op),
             _ => self.handle(op),
         }

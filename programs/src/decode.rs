@@ -143,12 +143,13 @@ const POOL: &[Draw] = &[
     |_| Op::Install,
 ];
 
-/// Of these few, or most of a program would run on a pool that has ended.
+/// Of these few, or most of a program would run on a pool that has ended, or lose its tasks.
 const ENDS: &[Draw] = &[|b| match b.below(16) {
     0 => Op::Shutdown,
     1 => Op::ShutdownTimeout,
     2 => Op::ShutdownNow,
     3 => Op::ShutdownNowTimeout,
+    4 => Op::CancelQueued,
     _ => Op::Open,
 }];
 

@@ -115,6 +115,8 @@ pub(crate) struct Record {
     pub(crate) client: usize,
     pub(crate) kind: Kind,
     pub(crate) body: Body,
+    /// So many calls that cancel what is queued had ended before it was submitted.
+    pub(crate) cleared: usize,
     /// Without a handle: its output is dropped by the task.
     pub(crate) spawned: bool,
     pub(crate) runs: AtomicUsize,
@@ -206,6 +208,10 @@ pub(crate) struct Ledger {
     pub(crate) closed: AtomicBool,
     /// The same of one that cancels.
     pub(crate) cancelling: AtomicBool,
+    /// How often what is queued is about to be cancelled, or was.
+    pub(crate) clearing: AtomicUsize,
+    /// How often it was.
+    cleared: AtomicUsize,
     /// Panics that came to the panic handler.
     pub(crate) handled: AtomicUsize,
     /// What each client does at the moment.
@@ -220,6 +226,7 @@ impl Ledger {
             client,
             kind,
             body,
+            cleared: self.cleared.load(SeqCst),
             spawned,
             runs: AtomicUsize::new(0),
             began: AtomicUsize::new(0),
@@ -260,6 +267,14 @@ impl Ledger {
         let result = submit();
         let late = self.closing.load(SeqCst);
         records.iter().for_each(|record| record.note(|facts| (facts.late, facts.too_late) = (late, too_late)));
+        result
+    }
+
+    /// Cancels what is queued.
+    pub(crate) fn clearing<R>(&self, clear: impl FnOnce() -> R) -> R {
+        self.clearing.fetch_add(1, SeqCst);
+        let result = clear();
+        self.cleared.fetch_add(1, SeqCst);
         result
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Model {
     pub(crate) closed: bool,
     /// One that cancels was called.
     pub(crate) cancelled: bool,
+    /// How often what was queued was cancelled.
+    pub(crate) clearings: usize,
     /// The value that can be poisoned is.
     pub(crate) poisoned: bool,
 }
@@ -19,7 +21,8 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(ledger: &Ledger, settings: Settings, poisoned: bool) -> Self {
         let (closed, cancelled) = (ledger.closing.load(SeqCst), ledger.cancelling.load(SeqCst));
-        Self { settings, closed, cancelled, poisoned }
+        let clearings = ledger.clearing.load(SeqCst);
+        Self { settings, closed, cancelled, clearings, poisoned }
     }
 
     /// Checks one task, once all is over.
@@ -100,7 +103,8 @@ impl Model {
             _ => self.cancelled,
         };
         // Whatever it names, if it has been queued for longest.
-        facts.cancelled || facts.asked || by_shutdown || self.settings.discards()
+        let cleared = record.cleared < self.clearings && record.kind != Kind::Far;
+        facts.cancelled || facts.asked || by_shutdown || cleared || self.settings.discards()
     }
 
     /// Whether there is any reason for which it did not run.

@@ -93,6 +93,7 @@ pub enum Op {
     Open,
     Metrics,
     Quiescence,
+    CancelQueued,
     Shutdown,
     ShutdownTimeout,
     ShutdownNow,
@@ -215,7 +216,8 @@ impl Program {
             Op::Cancel(_) | Op::RequestCancel(_) | Op::Wait(_) | Op::WaitTimeout(_) | Op::Result(_) => true,
             Op::ResultTimeout(_) | Op::TryResult(_) | Op::BlockOn(_) | Op::OnDone(..) | Op::Detach(_) => true,
             Op::WaitFirst | Op::WaitAll | Op::AsCompleted | Op::Share(_) | Op::Prestart | Op::Pause => true,
-            Op::Resume | Op::Open | Op::Metrics | Op::Quiescence | Op::Shutdown | Op::ShutdownTimeout => true,
+            Op::Resume | Op::Open | Op::Metrics | Op::Quiescence | Op::CancelQueued => true,
+            Op::Shutdown | Op::ShutdownTimeout => true,
             _ => false,
         };
         (clients, workers, queue) == (1, 1, None) && self.ops.iter().all(|(_, op)| in_order(op))

@@ -5,9 +5,8 @@ use super::capacity::{Permit, Waited};
 use super::current::{self, Blocked, Frame, Kind};
 use super::when_full::WhenFull;
 use crate::policy::LockPolicy;
-use crate::policy::run_queue::Find;
-use crate::sync::{Arc, Instant, hint, mutant};
-use crate::task::{Discarded, Task, TaskError};
+use crate::sync::{Arc, Instant, mutant};
+use crate::task::Task;
 
 /// Tasks run by their submitters on top of one another on one stack; deeper ones are queued.
 const MAX_DEPTH: usize = 64;
@@ -133,25 +132,6 @@ impl<P: LockPolicy> Core<P> {
     /// Whether a context of the pool's lock is in use further down this stack, though it has let go.
     fn has_context_below(&self, frame: &Frame) -> bool {
         frame.is_exclusive() && frame.has_context.get() && frame.covers(self.id)
-    }
-
-    /// Ends the oldest queued task that has not ended, if there is one, of those with the lowest priority.
-    fn discard_oldest(&self) {
-        loop {
-            match self.take_least() {
-                Find::Task(task, _) => match task.discard(TaskError::Cancelled) {
-                    Discarded::Now => {
-                        self.count_cancelled(1);
-                        return self.may_be_quiescent();
-                    }
-                    Discarded::Cancelled => self.count_cancelled(1),
-                    Discarded::Claimed => self.claimed.add_shared(1),
-                    Discarded::GivenBack => {}
-                },
-                Find::Retry => hint::spin_loop(),
-                Find::Empty => return,
-            }
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod core;
 pub(crate) mod current;
 pub(crate) mod deadlines;
 mod delays;
+mod discard;
 mod due;
 pub(crate) mod future;
 mod holders;

@@ -98,6 +98,21 @@ impl<T> TaskHandle<T> {
         self.join().snapshot().is_terminal().then(|| self.take())
     }
 
+    /// Why the task has no value, if it has ended without one. Never waits, and leaves the result where it is.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// let handle = pool.submit(|| "seven".parse::<u32>().unwrap());
+    /// handle.wait()?;
+    /// assert!(handle.error().is_some_and(|error| error.is_panic()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "exception")]
+    #[doc(alias = "exceptionNow")]
+    pub fn error(&self) -> Option<&TaskError> {
+        self.target().and_then(JoinRef::error)
+    }
+
     /// Makes it a handle that can be cloned, for many to read the result. No callbacks can be added to that one; those it has are called.
     ///
     /// # Panics
@@ -212,7 +227,7 @@ impl<T> fmt::Debug for TaskHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("TaskHandle");
         f.field("state", &self.state());
-        if let Some(error) = self.target().and_then(JoinRef::error) {
+        if let Some(error) = self.error() {
             f.field("error", error);
         }
         f.finish()

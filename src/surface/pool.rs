@@ -187,6 +187,27 @@ impl<P: LockPolicy> ThreadPool<P> {
         self.core().is_paused()
     }
 
+    /// Cancels what is queued now and has not started, whatever it is, as [`TaskHandle::cancel`](crate::TaskHandle::cancel) does; how many tasks. The
+    /// pool goes on, and takes new ones. What waits for a value, a key, a permit or its time is in no queue yet, and stays; where a cancelled task was
+    /// to have a value, the next one gets it. A [scope](Self::scope) ends without those of its tasks.
+    ///
+    /// ```
+    /// let pool = lockgrain::ThreadPool::new()?;
+    /// pool.pause();
+    /// let stale = pool.submit(|| "frame 1");
+    /// assert_eq!(pool.cancel_queued(), 1);
+    /// pool.resume();
+    /// assert!(stale.is_cancelled());
+    /// assert_eq!(pool.submit(|| "frame 2").result()?, "frame 2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "purge")]
+    #[doc(alias = "clear")]
+    #[doc(alias = "drainTo")]
+    pub fn cancel_queued(&self) -> usize {
+        self.core().discard_queued()
+    }
+
     /// How many tasks can run at once, blocked ones not counted. [`resize`](Self::resize) changes it.
     #[doc(alias = "getMaximumPoolSize")]
     pub fn max_workers(&self) -> usize {

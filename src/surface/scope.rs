@@ -151,7 +151,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// Runs `f`, which may borrow, on the pool, and waits for it.
     ///
     /// # Panics
-    /// With the panic of `f`; if the pool is shut down, or has no worker; and as [`scope`](Self::scope).
+    /// With the panic of `f`; if the pool is shut down, or has no worker; if its task is cancelled, as [`cancel_queued`](Self::cancel_queued) does while
+    /// it waits for a worker; and as [`scope`](Self::scope).
     ///
     /// ```
     /// let pool = lockgrain::ThreadPool::new()?;
@@ -181,8 +182,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// that blocks), they run one after the other. On a thread that is not the pool's both run on the pool.
     ///
     /// # Panics
-    /// With the panic of the first one, or else of the second one, when none of them runs any more. On a thread that is not the pool's, if the pool
-    /// is shut down.
+    /// With the panic of the first one, or else of the second one, when none of them runs any more. On a thread that is not the pool's, as
+    /// [`install`](Self::install).
     ///
     /// ```
     /// use lockgrain::{LockFree, ThreadPool};

@@ -32,6 +32,13 @@ pub struct Waited<H> {
     pub cut_short: Option<WaitError>,
 }
 
+impl<H: Waitable> Waited<H> {
+    pub(super) fn of(handles: impl IntoIterator<Item = H>, cut_short: Option<WaitError>) -> Self {
+        let (done, not_done) = handles.into_iter().partition(has_ended);
+        Self { done, not_done, cut_short }
+    }
+}
+
 /// Waits until one of the tasks has ended, or one has failed, or all have ended; at most for `timeout`. A handle given twice, by
 /// reference, counts once. A time-out is no error: see what is done.
 ///
@@ -62,17 +69,19 @@ pub fn wait<H: Waitable>(
     let mut known = HashSet::new();
     let handles = handles.into_iter().filter(|handle| identity(handle).is_none_or(|task| known.insert(task)));
     match return_when {
-        ReturnWhen::AllCompleted => wait_for_all(handles.collect(), deadline),
+        ReturnWhen::AllCompleted => {
+            let handles: Vec<H> = handles.collect();
+            let cut_short = wait_for_all(&handles, deadline).err();
+            Waited::of(handles, cut_short)
+        }
         ReturnWhen::FirstCompleted => wait_for_one(Gathered::of(handles), deadline, |_| true),
         ReturnWhen::FirstException => wait_for_one(Gathered::of(handles), deadline, has_failed),
     }
 }
 
-fn wait_for_all<H: Waitable>(handles: Vec<H>, deadline: Option<Instant>) -> Waited<H> {
-    let wait = |handle: &H| handle.reference().0.map_or(Ok(()), |target| runtime::wait(target, deadline));
-    let cut_short = handles.iter().find_map(|handle| wait(handle).err());
-    let (done, not_done) = handles.into_iter().partition(has_ended);
-    Waited { done, not_done, cut_short }
+/// Waits until all have ended.
+pub(super) fn wait_for_all<H: Waitable>(handles: &[H], deadline: Option<Instant>) -> Result<(), WaitError> {
+    handles.iter().try_for_each(|handle| handle.reference().0.map_or(Ok(()), |target| runtime::wait(target, deadline)))
 }
 
 fn wait_for_one<H: Waitable>(
@@ -95,8 +104,7 @@ fn wait_for_one<H: Waitable>(
         }
     };
     seen.extend(gathered.rest());
-    let (done, not_done) = seen.into_values().partition(has_ended);
-    Waited { done, not_done, cut_short }
+    Waited::of(seen.into_values(), cut_short)
 }
 
 /// Waits for all tasks and returns their results, in the order of the handles.

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use lockgrain::{ChunkSize, Failure, LockPolicy, TaskError, ThreadPool, blocking};
+use lockgrain::{ChunkSize, Failure, LockPolicy, TaskError, TaskHandle, ThreadPool, WaitError, blocking};
 
 use super::Occupied;
 
@@ -198,6 +198,38 @@ pub(crate) fn invoke_all_gives_ended_handles_in_order<P: LockPolicy>(pool: &Thre
     }
 }
 
+// Contract: 65.
+pub(crate) fn invoke_all_in_time_cancels_what_has_not_started<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let tasks = (0..10).map(|n| move || if n == 3 { panic!("three") } else { n });
+    let waited = pool.invoke_all_timeout(tasks, Duration::MAX);
+    assert_eq!((waited.done.len(), waited.not_done.len(), waited.cut_short), (10, 0, None));
+    let results = lockgrain::join_all(waited.done).into_iter().map(Result::ok);
+    assert!(results.eq((0..10).map(|n| (n != 3).then_some(n))));
+
+    // The first ends; the others occupy all workers until the gate opens.
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    let tasks = (0..20).map(|n| {
+        let gate = gate.clone();
+        move || if n == 0 { true } else { gate.lock().unwrap().recv().is_ok() }
+    });
+    let waited = pool.invoke_all_timeout(tasks, Duration::from_millis(50));
+    assert_eq!((waited.done.len() + waited.not_done.len(), waited.cut_short), (20, Some(WaitError::TimedOut)));
+    assert!(waited.not_done.len() <= pool.max_workers());
+    let cancelled = waited.done.iter().filter(|handle| handle.is_cancelled()).count();
+    assert!(cancelled + 1 >= waited.done.len());
+    drop(open);
+    let results = lockgrain::join_all(waited.done);
+    assert!(results.iter().flatten().all(|first| *first), "the first one keeps its value");
+    assert_eq!(results.into_iter().filter(|result| matches!(result, Err(TaskError::Cancelled))).count(), cancelled);
+    assert!(lockgrain::join_all(waited.not_done).into_iter().all(|result| result.is_ok_and(|open| !open)));
+
+    let occupied = Occupied::all(pool);
+    let waited = pool.invoke_all_timeout([|| 1, || 2], SHORT);
+    assert!(waited.done.len() == 2 && waited.done.iter().all(TaskHandle::is_cancelled));
+    drop(occupied);
+}
+
 // Contract: 66.
 pub(crate) fn invoke_any_gives_one_success<P: LockPolicy>(pool: &ThreadPool<P>) {
     let tasks = (0..5).map(|n| move || if n == 3 { Ok(n) } else { Err(n) });
@@ -206,6 +238,16 @@ pub(crate) fn invoke_any_gives_one_success<P: LockPolicy>(pool: &ThreadPool<P>) 
     assert!(matches!(pool.invoke_any(tasks), Err(Failure::Error("first" | "second"))));
     let panics: [fn() -> Result<(), ()>; 1] = [|| panic!("as it should")];
     assert!(matches!(pool.invoke_any(panics), Err(Failure::Task(error)) if error.is_panic()));
+}
+
+pub(crate) fn invoke_any_in_time_cancels_the_rest<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let tasks: [fn() -> Result<u32, ()>; 2] = [|| Err(()), || Ok(2)];
+    assert_eq!(pool.invoke_any_timeout(tasks, Duration::MAX).unwrap(), 2);
+    let occupied = Occupied::all(pool);
+    assert!(matches!(pool.invoke_any_timeout(tasks, SHORT), Err(Failure::Task(TaskError::TimedOut))));
+    drop(occupied);
+    assert!(pool.await_quiescence(Duration::MAX));
+    assert_eq!(pool.metrics().cancelled, 2);
 }
 
 // Contract: 67.

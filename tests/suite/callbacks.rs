@@ -1,4 +1,4 @@
-//! Callbacks, added before the end, after it, and while it comes. Contract 31–36.
+//! Callbacks, added before the end, after it, and while it comes. Contract 31–37.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -61,6 +61,24 @@ pub(crate) fn one_added_after_the_end_is_called_at_once<P: LockPolicy>(pool: &Th
         handle.on_done(move |outcome| see.send((thread::current().id(), Seen::of(outcome))).unwrap());
         assert_eq!(seen.try_iter().collect::<Vec<_>>(), [(thread::current().id(), expected)]);
     }
+}
+
+// Contract: 37.
+pub(crate) fn of_one_for_a_value_and_one_for_an_error_one_is_called<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let called = three(pool).map(|mut handle| {
+        let (see, seen) = mpsc::channel();
+        let value = {
+            let see = see.clone();
+            move |value: &u32| see.send(Ok(*value)).unwrap()
+        };
+        let error = move |error: &TaskError| see.send(Err(error.is_panic())).unwrap();
+        handle.on_done(move |outcome| match outcome {
+            Ok(ok) => value(ok),
+            Err(err) => error(err),
+        });
+        seen.iter().collect::<Vec<_>>()
+    });
+    assert_eq!(called, [vec![Ok(1)], vec![Err(true)], vec![Ok(2)]]);
 }
 
 // Contract: 35.

@@ -5,6 +5,7 @@
 pub(crate) mod broadcast;
 pub(crate) mod bulk;
 pub(crate) mod capacity;
+pub(crate) mod clearing;
 pub(crate) mod deadlines;
 pub(crate) mod futures;
 pub(crate) mod groups;

@@ -47,7 +47,7 @@ pub(crate) fn each_state_has_its_answers<P: LockPolicy>(pool: &ThreadPool<P>) {
     assert_eq!(answers(&handles.cancelled), (TaskState::Cancelled, true, false, true));
 }
 
-// Contract: 17, 25.
+// Contract: 17, 18, 25.
 pub(crate) fn each_state_answers_a_wait_of_no_time<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (mut handles, mut occupied) = Handles::all(pool);
     for none in [Duration::ZERO, Duration::from_nanos(1)] {
@@ -57,6 +57,10 @@ pub(crate) fn each_state_answers_a_wait_of_no_time<P: LockPolicy>(pool: &ThreadP
         assert_eq!(handles.finished.wait_timeout(none), Ok(()));
         assert_eq!(handles.cancelled.wait_timeout(none), Ok(()));
     }
+    assert!([&handles.queued, &handles.finished].iter().all(|handle| handle.error().is_none()));
+    assert!(occupied.handles()[0].error().is_none());
+    assert!(handles.failed.error().is_some_and(TaskError::is_panic));
+    assert!(matches!(handles.cancelled.error(), Some(TaskError::Cancelled)));
     assert!(!pool.await_termination(Duration::ZERO));
     assert_eq!(handles.finished.result_timeout(Duration::ZERO).unwrap(), 1);
     let payload = handles.failed.result_timeout(Duration::ZERO).unwrap_err().into_panic().unwrap();

@@ -120,7 +120,7 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(super) woken: Counter,
     pub(super) start_failures: Counter,
     /// Tasks that ended unrun and that no worker counted.
-    cancelled: Counter,
+    pub(super) cancelled: Counter,
     /// Tasks run by a worker that waited for them, and their queue entries that have come up since.
     pub(super) inlined: Counter,
     pub(super) claimed: Counter,

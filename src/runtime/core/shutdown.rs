@@ -4,13 +4,11 @@ use std::ptr;
 
 use super::Core;
 use crate::policy::LockPolicy;
-use crate::policy::run_queue::{Find, RunQueue};
 use crate::runtime::current::{self, Frame, Kind};
 use crate::runtime::idle::Exit;
-use crate::runtime::ranked::Which;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Arc, Instant, hint};
-use crate::task::{Discarded, Task, TaskError, quietly};
+use crate::sync::{Arc, Instant};
+use crate::task::quietly;
 
 impl<P: LockPolicy> Core<P> {
     #[inline]
@@ -60,42 +58,6 @@ impl<P: LockPolicy> Core<P> {
         let in_line = self.waiting_for_values() as usize;
         self.cancel_in_line();
         timed + futures + mail + in_line + self.discard_all(|| self.unrun())
-    }
-
-    /// Ends all queued tasks unrun; how many.
-    pub(in crate::runtime) fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
-        let (mut ended, mut cancelled) = (0, 0);
-        let mut discard = |task: Task| match task.discard(why()) {
-            Discarded::Now => ended += 1,
-            Discarded::Cancelled => cancelled += 1,
-            Discarded::Claimed | Discarded::GivenBack => {}
-        };
-        while let Some(task) = self.ranked.take(Which::Oldest) {
-            discard(task);
-        }
-        loop {
-            match self.queue.take() {
-                Find::Task(task, _) => discard(task),
-                Find::Retry => hint::spin_loop(),
-                Find::Empty if self.queue.is_empty() => break,
-                Find::Empty => hint::spin_loop(),
-            }
-        }
-        // Those too that were cancelled through their handles: nobody else comes to them any more.
-        self.count_cancelled(ended + cancelled);
-        self.may_be_quiescent();
-        ended
-    }
-
-    /// Ends a task unrun that was in no queue.
-    pub(in crate::runtime) fn cancel(&self, task: Task) {
-        if matches!(task.discard(self.unrun()), Discarded::Now | Discarded::Cancelled) {
-            self.count_cancelled(1);
-        }
-    }
-
-    pub(in crate::runtime) fn count_cancelled(&self, tasks: usize) {
-        self.cancelled.add_shared(tasks as u64);
     }
 
     pub(in crate::runtime) fn after_exit(self: &Arc<Self>, exit: Exit) {

@@ -59,11 +59,25 @@ fn a_task_waits<P: LockPolicy>(pool: ThreadPool<P>) {
     pool.shutdown();
 }
 
+/// The worker, which looks, runs the task, or comes to no task any more.
+fn what_is_queued_is_cancelled<P: LockPolicy>(pool: ThreadPool<P>) {
+    let runs = Arc::new(AtomicU32::new(0));
+    pool.pause();
+    pool.spawn(counts(&runs)).unwrap();
+    let other = pool.clone();
+    let waits = thread::spawn(move || wait(&other));
+    let cancelled = pool.cancel_queued();
+    assert!(waits.join().unwrap());
+    assert_eq!(runs.load(Relaxed) + cancelled as u32, 1);
+    pool.shutdown();
+}
+
 stamp! {
     a_task_has_ended: (one: 1, 3), (two: 2, 3);
     the_child_of_a_task_has_ended: (one: 1, 2), (two: 2, 1);
     the_pool_is_shut_down: (one: 1, 1);
     a_task_waits: (one: 1, 1);
+    what_is_queued_is_cancelled: (one: 1, 2);
 }
 
 /// A task that is let in by a cancel from outside is in no queue for a moment, and in no line.

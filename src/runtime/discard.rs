@@ -1,0 +1,81 @@
+//! Ends queued tasks without running them.
+
+use super::Core;
+use super::ranked::Which;
+use crate::policy::LockPolicy;
+use crate::policy::run_queue::{Find, RunQueue, Source};
+use crate::sync::{hint, mutant};
+use crate::task::{Discarded, Task, TaskError};
+
+impl<P: LockPolicy> Core<P> {
+    /// Ends all queued tasks; how many. Of those that ended before, and only lay there, it tells none.
+    pub(super) fn discard_all(&self, why: impl Fn() -> TaskError) -> usize {
+        let mut ended = 0;
+        while let Some(task) = self.take_any() {
+            ended += usize::from(self.discard(task, why()));
+        }
+        self.may_be_quiescent();
+        ended
+    }
+
+    /// Cancels what is queued now, and not what comes meanwhile; how many tasks that ends.
+    pub(crate) fn discard_queued(&self) -> usize {
+        let queued = self.queue.len() + self.ranked.len() as usize;
+        let taken = (0..queued).map_while(|_| self.take_any());
+        let ended = taken.map(|task| usize::from(self.discard(task, TaskError::Cancelled))).sum();
+        if !mutant("discard_untold") {
+            self.may_be_quiescent();
+        }
+        ended
+    }
+
+    /// Cancels the oldest queued task that has not ended, if there is one, of those with the lowest priority.
+    pub(super) fn discard_oldest(&self) {
+        loop {
+            match self.take_least() {
+                Find::Task(task, _) => {
+                    if self.discard(task, TaskError::Cancelled) {
+                        return self.may_be_quiescent();
+                    }
+                }
+                Find::Retry => hint::spin_loop(),
+                Find::Empty => return,
+            }
+        }
+    }
+
+    /// Ends a task that was in no queue.
+    pub(super) fn cancel(&self, task: Task) {
+        if matches!(task.discard(self.unrun()), Discarded::Now | Discarded::Cancelled) {
+            self.count_cancelled(1);
+        }
+    }
+
+    pub(super) fn count_cancelled(&self, tasks: usize) {
+        self.cancelled.add_shared(tasks as u64);
+    }
+
+    /// A queued task, the oldest ranked one first; none if there is none.
+    fn take_any(&self) -> Option<Task> {
+        loop {
+            let found = self.ranked.take(Which::Oldest).map(|task| Find::Task(task, Source::Injected));
+            match found.unwrap_or_else(|| self.queue.take()) {
+                Find::Task(task, _) => return Some(task),
+                Find::Empty if self.queue.is_empty() => return None,
+                Find::Retry | Find::Empty => hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Ends a task that was queued, and counts it; whether this ended it.
+    fn discard(&self, task: Task, why: TaskError) -> bool {
+        let how = task.discard(why);
+        match how {
+            // Also if it was cancelled through its handle: nobody else comes to it any more.
+            Discarded::Now | Discarded::Cancelled => self.count_cancelled(1),
+            Discarded::Claimed => self.claimed.add_shared(1),
+            Discarded::GivenBack => {}
+        }
+        how == Discarded::Now
+    }
+}
