@@ -4,7 +4,7 @@ use super::Core;
 use super::ranked::Which;
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::{Find, RunQueue, Source};
-use crate::sync::{hint, mutant};
+use crate::sync::{Arc, hint, mutant};
 use crate::task::{Discarded, Task, TaskError};
 
 impl<P: LockPolicy> Core<P> {
@@ -19,10 +19,12 @@ impl<P: LockPolicy> Core<P> {
     }
 
     /// Cancels what is queued now, and not what comes meanwhile; how many tasks that ends.
-    pub(crate) fn discard_queued(&self) -> usize {
+    pub(crate) fn discard_queued(self: &Arc<Self>) -> usize {
         let queued = self.queue.len() + self.ranked.len() as usize;
-        let taken = (0..queued).map_while(|_| self.take_any());
-        let ended = taken.map(|task| usize::from(self.discard(task, TaskError::Cancelled))).sum();
+        let ended = self.ending(|| {
+            let taken = (0..queued).map_while(|_| self.take_any());
+            taken.map(|task| usize::from(self.discard(task, TaskError::Cancelled))).sum()
+        });
         if !mutant("discard_untold") {
             self.may_be_quiescent();
         }
@@ -30,17 +32,22 @@ impl<P: LockPolicy> Core<P> {
     }
 
     /// Cancels the oldest queued task that has not ended, if there is one, of those with the lowest priority.
-    pub(super) fn discard_oldest(&self) {
-        loop {
-            match self.take_least() {
-                Find::Task(task, _) => {
-                    if self.discard(task, TaskError::Cancelled) {
-                        return self.may_be_quiescent();
+    pub(super) fn discard_oldest(self: &Arc<Self>) {
+        let ended = self.ending(|| {
+            loop {
+                match self.take_least() {
+                    Find::Task(task, _) => {
+                        if self.discard(task, TaskError::Cancelled) {
+                            break true;
+                        }
                     }
+                    Find::Retry => hint::spin_loop(),
+                    Find::Empty => break false,
                 }
-                Find::Retry => hint::spin_loop(),
-                Find::Empty => return,
             }
+        });
+        if ended {
+            self.may_be_quiescent();
         }
     }
 

@@ -8,12 +8,11 @@
 //! are never two polls at once, and a poll begins after each wake-up.
 
 use std::mem;
-use std::ptr;
 use std::task::Wake;
 
 use super::Core;
-use super::current::{Frame, Kind};
 use crate::policy::LockPolicy;
+use crate::policy::run_queue::RunQueue;
 use crate::sync::{Arc, Mutex, Weak, mutant};
 use crate::task::{self, Discarded, JoinRef, Schedule, Task, TaskError};
 
@@ -76,10 +75,13 @@ impl<P: LockPolicy> Wake for FutureTask<P> {
             Stage::Polling if !mutant("future_sleeps_through_a_wake_up") => *stage = Stage::Woken,
             Stage::Idle(_) => {
                 let before = mem::replace(&mut *stage, self.queued());
-                drop(stage);
+                // Until it is queued, so that whoever ends the pool's futures finds it idle, or in the queue.
+                let locked = if mutant("future_is_nowhere") { None } else { Some(stage) };
                 if let Stage::Idle(task) = before {
-                    self.queue(task);
+                    self.core.queue.inject(task);
                 }
+                drop(locked);
+                self.core.notify_of_injected();
             }
             _ => {}
         }
@@ -119,7 +121,6 @@ impl<P: LockPolicy> Schedule for FutureTask<P> {
 
 impl<P: LockPolicy> Drop for FutureTask<P> {
     fn drop(&mut self) {
-        self.core.futures.remove(self.place);
         match self.close() {
             Some(task) if task.is_spent() => {
                 self.end(task);
@@ -127,6 +128,9 @@ impl<P: LockPolicy> Drop for FutureTask<P> {
             // Nobody can wake it: the poll that would come ends it. Not here, where a waker is dropped, perhaps under somebody's lock.
             Some(task) => self.queue(task),
             None => {}
+        }
+        if self.core.futures.remove(self.place) {
+            self.core.one_has_ended();
         }
     }
 }
@@ -161,21 +165,35 @@ impl<P: LockPolicy> Futures<P> {
         Some(new)
     }
 
-    fn remove(&self, place: usize) {
+    /// Whether it was counted as one that goes.
+    fn remove(&self, place: usize) -> bool {
         let mut members = self.0.lock();
+        let left = members.places[place].take().is_some();
         if !members.closed {
-            members.places[place] = None;
             members.free.push(place);
         }
+        left && members.closed
     }
 
-    /// Takes all of them out, now and in all future.
-    fn close(&self) -> Vec<Arc<FutureTask<P>>> {
+    /// Takes all of them out, now and in all future. Of those that go at this moment, as nobody can wake them any more, `counts` hears.
+    fn close(&self, counts: impl Fn()) -> Vec<Arc<FutureTask<P>>> {
         let mut members = self.0.lock();
-        members.closed = true;
-        let all = mem::take(&mut members.places);
-        drop(members);
-        all.into_iter().flatten().filter_map(|member| member.upgrade()).collect()
+        if mem::replace(&mut members.closed, true) {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        for place in &mut members.places {
+            match place.as_ref().map(Weak::upgrade) {
+                Some(Some(future)) => {
+                    all.push(future);
+                    *place = None;
+                }
+                Some(None) if mutant("future_goes_unseen") => *place = None,
+                Some(None) => counts(),
+                None => {}
+            }
+        }
+        all
     }
 }
 
@@ -184,14 +202,9 @@ impl<P: LockPolicy> Core<P> {
     pub(super) fn cancel_futures(&self) -> usize {
         // All are closed before any is dropped, so that none wakes the next in its drop, and that one the next.
         let idle = |future: Arc<FutureTask<P>>| future.close().map(|task| (future, task));
-        let idle: Vec<_> = self.futures.close().into_iter().filter_map(idle).collect();
+        let members = self.futures.close(|| self.one_more_ends());
+        let idle: Vec<_> = members.into_iter().filter_map(idle).collect();
         idle.into_iter().map(|(future, task)| usize::from(future.end(task))).sum()
-    }
-
-    /// The same in a pool that has stopped. What the futures own may wait for that, which must not hang here.
-    pub(super) fn end_futures(&self) {
-        let lock = self.lock.as_covers();
-        Frame::enter(self.id, lock, Kind::Idle, ptr::null(), ptr::null(), None, |_| self.cancel_futures());
     }
 }
 

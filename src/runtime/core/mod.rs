@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use self::shutdown::Enders;
 use super::capacity::Capacity;
 use super::current::{self, Frame, Kind};
 use super::future::Futures;
@@ -135,6 +136,7 @@ pub(crate) struct Core<P: LockPolicy> {
     /// How many workers have been ready for their first task, if that can fail.
     pub(super) ready: Mutex<usize>,
     pub(super) became_ready: Condvar,
+    enders: Enders,
     terminated: Mutex<bool>,
     termination: Condvar,
 }
@@ -186,6 +188,7 @@ impl<P: LockPolicy> Core<P> {
             broken: Broken::default(),
             ready: Mutex::new(0),
             became_ready: Condvar::new(),
+            enders: Enders::new(),
             terminated: Mutex::new(false),
             termination: Condvar::new(),
             config,
@@ -284,6 +287,11 @@ impl<P: LockPolicy> Core<P> {
     /// As `push`, but in the order of the calls, whoever makes them.
     pub(super) fn inject(self: &Arc<Self>, task: Task) {
         self.queue.inject(task);
+        self.notify_of_injected();
+    }
+
+    /// To be called after a task has been injected into the queue.
+    pub(super) fn notify_of_injected(self: &Arc<Self>) {
         let by_worker =
             current::frames(|mut frames| frames.any(|frame| frame.pool == self.id && frame.worker.is_some()));
         self.settle(self.idle.notify(by_worker));
@@ -335,7 +343,7 @@ impl<P: LockPolicy> Core<P> {
             }
             Notify::Stuck => self.waits.rouse(),
             Notify::Stopped => {
-                self.discard_all(|| self.refused());
+                self.ending(|| self.discard_all(|| self.refused()));
             }
         }
     }

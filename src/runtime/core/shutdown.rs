@@ -6,9 +6,30 @@ use super::Core;
 use crate::policy::LockPolicy;
 use crate::runtime::current::{self, Frame, Kind};
 use crate::runtime::idle::Exit;
-use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Arc, Instant};
+use crate::sync::atomic::{AtomicUsize, Ordering::*};
+use crate::sync::{Arc, Instant, mutant};
 use crate::task::quietly;
+
+/// Who may still be ending tasks of the pool: its workers, who count once, and each thread from outside that does. With the last of them the pool has
+/// terminated.
+#[derive(Debug)]
+pub(super) struct Enders(AtomicUsize);
+
+impl Enders {
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(1))
+    }
+
+    /// False if it is too late. Relaxed: it orders nothing.
+    fn enter(&self) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |enders| (enders > 0).then_some(enders + 1)).is_ok()
+    }
+
+    /// Whether it was the last one, who sees what all have done.
+    fn leave(&self) -> bool {
+        self.0.fetch_sub(1, if mutant("ending_is_not_seen") { Relaxed } else { AcqRel }) == 1
+    }
+}
 
 impl<P: LockPolicy> Core<P> {
     #[inline]
@@ -36,7 +57,7 @@ impl<P: LockPolicy> Core<P> {
             }
             self.stop_if_empty();
             if self.idle.load().has_timer() {
-                cancelled = self.drain_timer();
+                cancelled = self.ending(|| self.drain_timer());
             }
         }
         // After the pool has begun to refuse tasks, also if another call did that.
@@ -48,16 +69,46 @@ impl<P: LockPolicy> Core<P> {
 
     /// Cancels what is queued, waits for its time or to be woken, or stands in line, but for what stands there without a handle, which ends when its turn
     /// comes; how many tasks that ends.
-    pub(crate) fn cancel_queued(&self) -> usize {
+    pub(crate) fn cancel_queued(self: &Arc<Self>) -> usize {
         // Relaxed: a task whose turn comes at the same moment may be run, as one that started a moment before.
         self.cancelling.store(true, Relaxed);
-        let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
-        let futures = self.cancel_futures();
-        let mail = self.end_mail(|| self.unrun());
-        // First, as to end a queued task lets in the next one.
-        let in_line = self.waiting_for_values() as usize;
-        self.cancel_in_line();
-        timed + futures + mail + in_line + self.discard_all(|| self.unrun())
+        self.ending(|| {
+            let timed = if self.idle.load().has_timer() { self.cancel_timed() } else { 0 };
+            let futures = self.cancel_futures();
+            let mail = self.end_mail(|| self.unrun());
+            // First, as to end a queued task lets in the next one.
+            let in_line = self.waiting_for_values() as usize;
+            self.cancel_in_line();
+            timed + futures + mail + in_line + self.discard_all(|| self.unrun())
+        })
+    }
+
+    /// Calls `end`, which ends tasks; before it has done so, the pool has not terminated. What they own may wait for that, which must not hang here.
+    pub(in crate::runtime) fn ending<R>(self: &Arc<Self>, end: impl FnOnce() -> R) -> R {
+        let counts = !mutant("ending_is_not_waited_for") && self.enders.enter();
+        let inside = current::frames(|mut frames| frames.any(|frame| frame.covers(self.id)));
+        let result = if inside {
+            end()
+        } else {
+            let lock = self.lock.as_covers();
+            Frame::enter(self.id, lock, Kind::Idle, ptr::null(), ptr::null(), None, |_| end())
+        };
+        if counts {
+            self.one_has_ended();
+        }
+        result
+    }
+
+    /// To be called in `ending`: another thread ends a task, and then calls `one_has_ended`.
+    pub(in crate::runtime) fn one_more_ends(&self) {
+        let _counts = self.enders.enter();
+    }
+
+    /// One less who might be ending tasks.
+    pub(in crate::runtime) fn one_has_ended(self: &Arc<Self>) {
+        if self.enders.leave() {
+            self.terminated();
+        }
     }
 
     pub(in crate::runtime) fn after_exit(self: &Arc<Self>, exit: Exit) {
@@ -81,13 +132,21 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
+    /// After the last thread has gone, and nothing is queued.
     pub(super) fn stopped(self: &Arc<Self>) {
-        // Submitted while the pool stopped: too late to run.
-        self.discard_all(|| self.refused());
-        self.end_futures();
+        self.ending(|| {
+            // First, as those that are woken now are queued.
+            self.cancel_futures();
+            // Submitted while the pool stopped: too late to run.
+            self.discard_all(|| self.refused());
+        });
         if self.idle.load().has_timer() {
             self.timer.stop();
         }
+        self.one_has_ended();
+    }
+
+    fn terminated(&self) {
         let hook = self.hooks.terminated.lock().take();
         if let Some(hook) = hook {
             // In a frame of the pool: code that shuts it down must not wait for this very call.

@@ -58,7 +58,7 @@ impl<P: LockPolicy> Core<P> {
         self.start_failures.add_shared(1);
         if self.idle.start_failed() {
             let kind = error.kind();
-            self.discard_all(|| TaskError::NoWorker(kind));
+            self.ending(|| self.discard_all(|| TaskError::NoWorker(kind)));
             self.stop_if_empty();
         }
         self.let_over_if_stuck();

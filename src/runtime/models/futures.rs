@@ -115,7 +115,7 @@ fn a_request_against_a_poll() {
 
 #[test]
 fn shutdown_against_a_wake_up() {
-    check(Some(1), || {
+    check(Some(2), || {
         let pool = pool::<FineGrained>(1, 0);
         let (handle, signs) = future(&pool, 1);
         let waker = {
@@ -123,9 +123,42 @@ fn shutdown_against_a_wake_up() {
             thread::spawn(move || signs.give())
         };
         pool.shutdown();
+        assert!(handle.is_finished());
         assert!(matches!(handle.result(), Ok(1) | Err(TaskError::Cancelled)));
         assert_eq!(signs.drops.load(Relaxed), 1);
         waker.join().unwrap();
+    });
+}
+
+#[test]
+fn shutdown_against_the_last_wakers_drop() {
+    check(Some(2), || {
+        let pool = pool::<FineGrained>(1, 0);
+        let place = Arc::new(Mutex::new(None));
+        let leaves = place.clone();
+        let handle = pool.spawn_future(poll_fn(move |cx| {
+            *leaves.lock() = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        }));
+        let drops = thread::spawn(move || drop(place.lock().take()));
+        pool.shutdown();
+        assert!(handle.is_finished());
+        assert!(handle.result().unwrap_err().is_cancelled());
+        drops.join().unwrap();
+    });
+}
+
+/// Whoever waits for the pool's end finds all tasks ended, though another thread had begun to cancel them.
+#[test]
+fn shutdown_now_against_who_waits_for_the_end() {
+    check(Some(1), || {
+        let pool = pool::<FineGrained>(1, 0);
+        let (handle, _signs) = future(&pool, 1);
+        let other = pool.clone();
+        let cancels = thread::spawn(move || other.shutdown_now());
+        assert!(pool.await_termination(std::time::Duration::MAX));
+        assert!(handle.is_finished());
+        cancels.join().unwrap();
     });
 }
 
