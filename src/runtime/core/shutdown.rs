@@ -83,23 +83,26 @@ impl<P: LockPolicy> Core<P> {
         })
     }
 
-    /// Calls `end`, which ends tasks; before it has done so, the pool has not terminated. What they own may wait for that, which must not hang here.
+    /// Calls `end`, which ends tasks, on whatever thread: before it has done so, the pool has not terminated.
     pub(in crate::runtime) fn ending<R>(self: &Arc<Self>, end: impl FnOnce() -> R) -> R {
         let counts = !mutant("ending_is_not_waited_for") && self.enders.enter();
-        let inside = current::frames(|mut frames| frames.any(|frame| frame.covers(self.id)));
-        let result = if inside {
-            end()
-        } else {
-            let lock = self.lock.as_covers();
-            Frame::enter(self.id, lock, Kind::Idle, ptr::null(), ptr::null(), None, |_| end())
-        };
+        let result = self.in_a_frame(end);
         if counts {
             self.one_has_ended();
         }
         result
     }
 
-    /// To be called in `ending`: another thread ends a task, and then calls `one_has_ended`.
+    /// What the tasks own that are ended may wait for the end of the pool, which must not hang here.
+    fn in_a_frame<R>(&self, end: impl FnOnce() -> R) -> R {
+        if current::frames(|mut frames| frames.any(|frame| frame.covers(self.id))) {
+            return end();
+        }
+        let lock = self.lock.as_covers();
+        Frame::enter(self.id, lock, Kind::Idle, ptr::null(), ptr::null(), None, |_| end())
+    }
+
+    /// To be called in a pool that has not terminated: another thread ends a task, and then calls `one_has_ended`.
     pub(in crate::runtime) fn one_more_ends(&self) {
         let _counts = self.enders.enter();
     }
@@ -134,7 +137,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// After the last thread has gone, and nothing is queued.
     pub(super) fn stopped(self: &Arc<Self>) {
-        self.ending(|| {
+        self.in_a_frame(|| {
             // First, as those that are woken now are queued.
             self.cancel_futures();
             // Submitted while the pool stopped: too late to run.

@@ -151,7 +151,7 @@ fn shutdown_against_the_last_wakers_drop() {
 /// Whoever waits for the pool's end finds all tasks ended, though another thread had begun to cancel them.
 #[test]
 fn shutdown_now_against_who_waits_for_the_end() {
-    check(Some(1), || {
+    check(Some(2), || {
         let pool = pool::<FineGrained>(1, 0);
         let (handle, _signs) = future(&pool, 1);
         let other = pool.clone();
