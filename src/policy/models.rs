@@ -168,6 +168,57 @@ fn a_task_in_the_inbox_is_never_hidden() {
     });
 }
 
+/// While another thread looks for one that is not there.
+fn the_oldest_is_never_hidden(order: LocalOrder) {
+    check(None, move || {
+        let queue = Arc::new(Shared::new(&QueueConfig { locals: 1, order }));
+        let local = queue.local(0);
+        queue.push(&local, detached(|| ()));
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || assert!(queue.extract(&mut |_| false).is_none()))
+        };
+        assert!(!queue.is_empty());
+        other.join().unwrap();
+        assert!(run(queue.find(&local)) && queue.is_empty());
+    });
+}
+
+#[test]
+fn the_oldest_of_a_pools_own_tasks_is_never_hidden_fifo() {
+    the_oldest_is_never_hidden(LocalOrder::Fifo);
+}
+
+#[test]
+fn the_oldest_of_a_pools_own_tasks_is_never_hidden_lifo() {
+    the_oldest_is_never_hidden(LocalOrder::Lifo);
+}
+
+/// The place of the first one is used again while another worker is about to take what was there.
+#[test]
+fn of_two_that_are_alone_one_after_another_each_comes_out_once() {
+    check(None, || {
+        let queue = Arc::new(Shared::new(&QueueConfig { locals: 2, order: LocalOrder::Lifo }));
+        let (local, other) = (queue.local(0), queue.local(1));
+        let runs = Arc::new(AtomicU32::new(0));
+        let task = || {
+            let runs = runs.clone();
+            detached(move || {
+                runs.fetch_add(1, Relaxed);
+            })
+        };
+        let thief = {
+            let queue = queue.clone();
+            thread::spawn(move || run(queue.find(&other)))
+        };
+        queue.push(&local, task());
+        let first = run(queue.find(&local));
+        queue.push(&local, task());
+        let found = [first, thief.join().unwrap(), run(queue.find(&local))];
+        assert_eq!((runs.load(Relaxed), found.iter().filter(|found| **found).count()), (2, 2));
+    });
+}
+
 /// One worker pushes two tasks and takes what it finds, another takes what it finds, and a task is injected from outside:
 /// each runs once, whoever gets it.
 fn each_task_comes_out_once<Q: RunQueue>() {

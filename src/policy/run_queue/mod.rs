@@ -3,6 +3,7 @@
 mod inbox;
 mod sharded;
 mod shared;
+mod slot;
 mod stealing;
 
 use std::cell::Cell;
