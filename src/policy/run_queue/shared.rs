@@ -25,7 +25,18 @@ pub struct Shared {
 pub struct SharedLocal(Fairness);
 
 impl Shared {
+    /// Whoever looks at the slot first does not miss a task that goes from there to the list.
+    #[inline]
+    fn has_own(&self) -> bool {
+        !self.oldest.is_empty() || self.own_len.load(Relaxed) > 0
+    }
+
+    #[inline]
     fn pop_own(&self) -> Option<Task> {
+        if self.has_own() { self.pop_one_of_own() } else { None }
+    }
+
+    fn pop_one_of_own(&self) -> Option<Task> {
         match self.order {
             LocalOrder::Lifo => self.pop_listed().or_else(|| self.oldest.take()),
             LocalOrder::Fifo => self.oldest.take().or_else(|| self.pop_listed()),
@@ -50,7 +61,7 @@ impl Shared {
 
     fn extract_own(&self, wanted: &mut dyn FnMut(&Task) -> bool) -> Option<Task> {
         let mut own = self.own.lock();
-        // It is always in one of the two, for whoever looks at the slot first.
+        // See `has_own`.
         if !mutant("shared_hides_the_oldest") {
             self.own_len.store(own.len() + 1, Relaxed);
         }
@@ -129,7 +140,7 @@ impl RunQueue for Shared {
     }
 
     fn is_empty(&self) -> bool {
-        self.oldest.is_empty() && self.own_len.load(Relaxed) == 0 && self.injected.is_empty()
+        !self.has_own() && self.injected.is_empty()
     }
 
     fn len(&self) -> usize {
