@@ -24,17 +24,27 @@ const PROBE: u32 = 16;
 pub(super) struct Patience {
     looks: Cell<u32>,
     missed: Cell<u32>,
+    /// Not to look the next time.
+    none: Cell<bool>,
 }
 
 impl Patience {
     pub(super) const fn new() -> Self {
-        Self { looks: Cell::new(MOST), missed: Cell::new(0) }
+        Self { looks: Cell::new(MOST), missed: Cell::new(0), none: Cell::new(false) }
+    }
+
+    /// The next look is one glance, from which nothing is learnt.
+    pub(super) fn look_not(&self) {
+        self.none.set(true);
     }
 
     /// Looks for `there` until it holds, or until this thread's patience is at its end: then false.
     pub(super) fn look(&self, mut there: impl FnMut() -> bool) -> bool {
         if there() {
             return true;
+        }
+        if self.none.take() {
+            return false;
         }
         let probe = self.missed.get() % PROBE == PROBE - 1;
         let looks = if probe { MOST } else { self.looks.get() };
@@ -138,6 +148,13 @@ mod tests {
         };
         assert_eq!(looks(&|_| false), STEADY_LOOKS);
         assert_eq!(looks(&|look| look == 20), 20);
+    }
+
+    #[test]
+    fn once_it_does_not_look_if_told_so() {
+        let patience = Patience::new();
+        patience.look_not();
+        assert_eq!([fruitless(&patience), fruitless(&patience), fruitless(&patience)], [1, 101, 51]);
     }
 
     #[test]

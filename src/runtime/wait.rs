@@ -12,6 +12,14 @@ use crate::task::{ANYBODY, Group, Identity, Latch, Member, Target, TaskRef, Wait
 
 local! { static PATIENCE: Patience = Patience::new(); }
 
+/// This thread has woken a worker, which takes some microseconds to come: to look for its task's end meanwhile would keep the processor busy on which
+/// it could run.
+pub(super) fn has_woken() {
+    if !MODEL {
+        let _gone = PATIENCE.try_with(Patience::look_not);
+    }
+}
+
 /// What a wait is for.
 pub(crate) trait Awaited {
     fn is_over(&self) -> bool;

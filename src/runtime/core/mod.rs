@@ -24,7 +24,7 @@ use super::ranked::Ranked;
 use super::size::Size;
 use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
-use super::wait::Waits;
+use super::wait::{self, Waits};
 use super::when_full::WhenFull;
 use super::worker::Worker;
 use crate::policy::LockPolicy;
@@ -335,6 +335,7 @@ impl<P: LockPolicy> Core<P> {
             Notify::Wake(index) => {
                 self.parkers[index].unpark();
                 self.woken.add_shared(1);
+                wait::has_woken();
             }
             Notify::Start => {
                 if let Err(error) = self.start_thread() {
