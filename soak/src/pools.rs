@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use lockgrain::{Builder, LockPolicy, ThreadPool, WhenFull};
+use lockgrain::{Builder, LockPolicy, TaskHandle, ThreadPool, WhenFull};
 
 use crate::ON_PURPOSE;
 use crate::books::{Bomb, Books};
@@ -105,28 +105,36 @@ pub(crate) fn one<P: LockPolicy>(books: &Books, random: &mut Rng, slot: &Slot) {
     if random.u32(0..8) == 0 {
         let _there_was = pool.await_quiescence(Duration::from_millis(1));
     }
-    end(pool, random, slot);
+    if random.u32(0..8) == 0 {
+        let _cancelled = pool.cancel_queued();
+    }
+    if end(pool, random, slot) {
+        books.expect(handles.iter().all(TaskHandle::is_finished), "a task has not ended, but its pool has");
+    }
     // Whatever came of them, all have an end: who drops the pool in a task does not wait for that, but the handles do.
     for handle in handles {
         books.take(handle.result());
     }
 }
 
-fn end<P: LockPolicy>(pool: ThreadPool<P>, random: &mut Rng, slot: &Slot) {
+/// Whether it has stopped when this returns.
+fn end<P: LockPolicy>(pool: ThreadPool<P>, random: &mut Rng, slot: &Slot) -> bool {
     let shown = pool.clone();
     let shows = || slot.shows("a pool that comes and goes", move || format!("{shown:?}\n{}", shown.metrics()));
     match random.u32(0..6) {
         0 => {
             shows();
             pool.shutdown();
+            true
         }
         1 => {
             shows();
             pool.shutdown_now();
+            true
         }
         2 => {
             shows();
-            pool.shutdown_now_timeout(Duration::from_micros(random.u64(0..500)));
+            pool.shutdown_now_timeout(Duration::from_micros(random.u64(0..500))).1
         }
         3 => {
             shows();
@@ -136,16 +144,20 @@ fn end<P: LockPolicy>(pool: ThreadPool<P>, random: &mut Rng, slot: &Slot) {
                 let _late = pool.submit(|| ());
                 pool.shutdown_now();
             });
+            true
         }
         4 => {
             let last = pool.clone();
             drop(shows);
             let _refused = pool.spawn(move || drop(last));
             drop(pool);
+            false
         }
         _ => {
+            // Tasks may have handles of it, too.
             drop(shows);
             drop(pool);
+            false
         }
     }
 }
