@@ -214,6 +214,7 @@ stamp! {
     clearing:
         the_queued_are_cancelled_and_the_pool_goes_on,
         a_cancelled_task_lets_in_the_next,
+        what_is_dropped_may_use_the_pool,
         joins_and_scopes_stay_whole,
         what_comes_meanwhile_is_run_or_cancelled;
     scope:

@@ -39,9 +39,13 @@ fn each_task_is_there<P: LockPolicy>() {
     let mut trace = Vec::new();
     timeline.write_trace(&mut trace).unwrap();
     let trace: serde_json::Value = serde_json::from_slice(&trace).unwrap();
-    let events = trace["traceEvents"].as_array().unwrap();
+    let (events, rows): (Vec<_>, Vec<_>) =
+        trace["traceEvents"].as_array().unwrap().iter().partition(|event| event["ph"] == "X");
     assert_eq!(events.len(), timeline.events.len());
-    assert!(events.iter().all(|event| event["ph"] == "X" && event["dur"].is_number() && event["tid"].is_number()));
+    assert!(events.iter().all(|event| event["dur"].is_number() && event["tid"].is_number()));
+    let named = |tid: &serde_json::Value| rows.iter().any(|row| row["name"] == "thread_name" && row["tid"] == *tid);
+    assert!(events.iter().all(|event| named(&event["tid"])));
+    assert_eq!(rows.iter().any(|row| row["args"]["name"] == "lock"), P::NAME == GlobalLock::NAME);
 }
 
 #[test]
@@ -96,6 +100,30 @@ fn waits_for_the_lock_are_there() {
     assert!(task.result().is_ok_and(|_| true));
     pool.shutdown();
     assert!(count(&pool.timeline().unwrap(), Activity::LockWait) >= 1);
+}
+
+#[test]
+fn holds_of_the_lock_are_there_and_never_overlap() {
+    let pool = recorded::<GlobalLock>(10_000);
+    let handles = (0..50).map(|_| {
+        pool.submit_with(|cx| {
+            cx.blocking(a_named_task);
+            let _never = cx.checkpoint();
+        })
+    });
+    lockgrain::join_all(handles).into_iter().for_each(|result| result.unwrap());
+    pool.shutdown();
+    let timeline = pool.timeline().unwrap();
+    let holds: Vec<_> = timeline.events.iter().filter(|event| event.activity == Activity::LockHold).collect();
+    // Each task lets go of it at least once.
+    assert!(holds.len() >= 50, "{}", holds.len());
+    assert!(holds.windows(2).all(|pair| pair[0].start + pair[0].duration <= pair[1].start));
+    assert_eq!(holds.len() as u64, pool.metrics().lock_holds);
+    for block in timeline.events.iter().filter(|event| event.activity == Activity::Blocked) {
+        let within = block.start..block.start + block.duration;
+        let mut own = holds.iter().filter(|hold| hold.worker == block.worker);
+        assert!(!own.any(|hold| within.contains(&hold.start) && hold.start > block.start), "{block:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What each worker did when, for looking at it as a picture.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub enum Activity {
     Blocked,
     /// It waited for the global lock.
     LockWait,
+    /// It had the global lock: for a number of tasks, or a part of one.
+    LockHold,
     /// It slept for want of work.
     Parked,
     /// It took a task from another worker's queue; takes no time.
@@ -33,6 +36,7 @@ impl Activity {
             Self::Inlined => "inlined task",
             Self::Blocked => "blocked",
             Self::LockWait => "lock wait",
+            Self::LockHold => "lock hold",
             Self::Parked => "parked",
             Self::Steal => "steal",
         }
@@ -53,6 +57,15 @@ pub struct TimelineEvent {
     pub start: Duration,
     /// For how long it did so.
     pub duration: Duration,
+}
+
+/// The row of the lock, below those of all workers there can be.
+const LOCK: usize = 1_000_000;
+
+impl TimelineEvent {
+    fn row(&self) -> usize {
+        if self.activity == Activity::LockHold { LOCK } else { self.worker }
+    }
 }
 
 /// Waits for the lock that are shorter are none.
@@ -117,23 +130,43 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Writes it in the trace format of Chrome, which its `about:tracing` and Perfetto show: a row a worker.
+    /// Writes it in the trace format of Chrome, which its `about:tracing` and Perfetto show: a row a worker, and one that says which worker had the
+    /// global lock.
     ///
     /// # Errors
     /// Those of the writer.
     #[doc(alias = "perfetto")]
     pub fn write_trace(&self, mut to: impl io::Write) -> io::Result<()> {
         to.write_all(b"{\"traceEvents\":[")?;
-        for (at, event) in self.events.iter().enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            let micros = |time: Duration| time.as_secs_f64() * 1e6;
-            let name = if event.task.is_empty() { event.activity.name() } else { event.task };
+        let mut comma = "";
+        let rows: BTreeSet<usize> = self.events.iter().map(TimelineEvent::row).collect();
+        for row in rows {
             write!(
                 to,
-                "{comma}\n{{\"name\":{},\"cat\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":{},\"ts\":{:.3},\"dur\":{:.3}}}",
+                "{comma}\n{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":0,\"tid\":{row},\"args\":{{\"name\":\""
+            )?;
+            if row == LOCK {
+                write!(to, "lock")?
+            } else {
+                write!(to, "worker {row}")?
+            }
+            to.write_all(b"\"}}")?;
+            comma = ",";
+        }
+        for event in &self.events {
+            let micros = |time: Duration| time.as_secs_f64() * 1e6;
+            let holder = format!("worker {}", event.worker);
+            let name = match event.activity {
+                Activity::LockHold => &holder,
+                _ if event.task.is_empty() => event.activity.name(),
+                _ => event.task,
+            };
+            write!(
+                to,
+                ",\n{{\"name\":{},\"cat\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":{},\"ts\":{:.3},\"dur\":{:.3}}}",
                 Json(name),
                 event.activity.name(),
-                event.worker,
+                event.row(),
                 micros(event.start),
                 micros(event.duration),
             )?;

@@ -50,6 +50,35 @@ pub(crate) fn a_cancelled_task_lets_in_the_next<P: LockPolicy>(pool: &ThreadPool
     assert_eq!(pool.when(&value, |value| *value).result().unwrap(), 10);
 }
 
+/// What a cancelled task owned is dropped by the thread that cancels it, which may use the pool as any other.
+pub(crate) fn what_is_dropped_may_use_the_pool<P: LockPolicy>(pool: &ThreadPool<P>) {
+    struct Uses<P: LockPolicy>(ThreadPool<P>, mpsc::Sender<i32>);
+    impl<P: LockPolicy> Drop for Uses<P> {
+        fn drop(&mut self) {
+            let waited = self.0.submit(|| 1).result().unwrap();
+            let scoped = self.0.scope(|s| s.submit(|| 2)).result().unwrap();
+            let joined = self.0.join(|| 3, || 4);
+            self.1.send(waited + scoped + joined.0 + joined.1).unwrap();
+        }
+    }
+    let (send, sums) = mpsc::channel();
+    let occupied = Occupied::all(pool);
+    let uses = Uses(pool.clone(), send);
+    let cancelled = pool.submit(move || drop(uses));
+    let opens = thread::scope(|threads| {
+        // The tasks that the drop waits for need a worker.
+        let opener = threads.spawn(move || {
+            thread::sleep(Duration::from_millis(5));
+            occupied.release()
+        });
+        assert_eq!(pool.cancel_queued(), 1);
+        opener.join().unwrap()
+    });
+    assert!(cancelled.is_cancelled());
+    assert_eq!(sums.recv().unwrap(), 10);
+    opens.into_iter().for_each(|handle| handle.result().unwrap());
+}
+
 pub(crate) fn joins_and_scopes_stay_whole<P: LockPolicy>(pool: &ThreadPool<P>) {
     let (going_on, stop) = mpsc::channel::<()>();
     let inner = pool.clone();

@@ -14,17 +14,25 @@ struct Trace {
     events: Vec<Event>,
 }
 
-/// With times in microseconds.
+/// With times in microseconds. One without an activity says what its row is called.
 #[derive(Deserialize)]
 struct Event {
-    #[serde(rename = "cat")]
+    #[serde(rename = "cat", default)]
     activity: String,
     #[serde(rename = "tid")]
-    worker: usize,
-    #[serde(rename = "ts")]
+    row: usize,
+    #[serde(rename = "ts", default)]
     start: f64,
-    #[serde(rename = "dur")]
+    #[serde(rename = "dur", default)]
     duration: f64,
+    #[serde(default)]
+    args: Names,
+}
+
+#[derive(Default, Deserialize)]
+struct Names {
+    #[serde(default)]
+    name: String,
 }
 
 /// Later ones are drawn over earlier ones.
@@ -34,6 +42,7 @@ const COLOURS: &[(&str, &str)] = &[
     ("inlined task", "#2a4d6e"),
     ("blocked", "#f0d080"),
     ("lock wait", "#c04040"),
+    ("lock hold", "#70a070"),
 ];
 
 const WIDTH: f64 = 900.;
@@ -53,6 +62,7 @@ pub(crate) fn draw(traces: &[PathBuf], to: &Path) -> Result<()> {
     for (name, trace) in &traces {
         y = panel(&mut panels, name, trace, y, end);
     }
+    y += axis(&mut panels, y, end);
     y += legend(&mut panels, y);
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -70,23 +80,31 @@ fn read(path: &Path) -> Result<(String, Trace)> {
 /// Appends one, and says where the next begins.
 fn panel(svg: &mut String, name: &str, trace: &Trace, top: f64, end: f64) -> f64 {
     let scale = (WIDTH - LEFT - 8.) / end;
-    let workers: BTreeMap<usize, usize> = trace
+    let names: BTreeMap<usize, &str> = trace
         .events
         .iter()
-        .map(|event| event.worker)
-        .collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
-        .zip(0..)
+        .filter(|event| event.activity.is_empty())
+        .map(|event| (event.row, &*event.args.name))
         .collect();
+    let height = names.len() as f64 * (ROW + GAP);
     text(svg, 8., top + 14., &format!("{name}, {:.1} ms", last(trace) / 1e3), "bold");
-    let row = |worker: &usize| top + TITLE + workers[worker] as f64 * (ROW + GAP);
-    for worker in workers.keys() {
-        text(svg, 8., row(worker) + 13., &format!("worker {worker}"), "normal");
+    ticks(svg, end, |svg, time| {
+        let x = LEFT + time * scale;
+        let _ok = writeln!(
+            svg,
+            "<line x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\" stroke=\"#d0d0d0\"/>",
+            top + TITLE - GAP,
+            top + TITLE + height
+        );
+    });
+    let row = |number: &usize| top + TITLE + names.range(..number).count() as f64 * (ROW + GAP);
+    for (number, name) in &names {
+        text(svg, 8., row(number) + 13., name, "normal");
     }
     for (activity, colour) in COLOURS {
         for event in trace.events.iter().filter(|event| event.activity == *activity && event.start < end) {
             let (x, width) = (LEFT + event.start * scale, (event.duration.min(end - event.start) * scale).max(0.3));
-            let y = row(&event.worker);
+            let y = row(&event.row);
             // Writing to a string does not fail.
             let _ok = writeln!(
                 svg,
@@ -94,7 +112,7 @@ fn panel(svg: &mut String, name: &str, trace: &Trace, top: f64, end: f64) -> f64
             );
         }
     }
-    top + TITLE + workers.len() as f64 * (ROW + GAP) + 10.
+    top + TITLE + height + 10.
 }
 
 /// When the last thing but sleep ended.
@@ -103,9 +121,23 @@ fn last(trace: &Trace) -> f64 {
     ends.map(|event| event.start + event.duration).fold(0., f64::max)
 }
 
+/// Marks between the beginning and `end`, ten at the most, at round times.
+fn ticks(svg: &mut String, end: f64, mut mark: impl FnMut(&mut String, f64)) {
+    let steps = (0..).flat_map(|power| [1., 2., 5.].map(|step| step * 10_f64.powi(power)));
+    let step = steps.into_iter().find(|step| end / step <= 10.).expect("they grow");
+    (0..).map(|count| f64::from(count) * step).take_while(|time| *time <= end).for_each(|time| mark(svg, time));
+}
+
+fn axis(svg: &mut String, top: f64, end: f64) -> f64 {
+    ticks(svg, end, |svg, time| {
+        text(svg, LEFT + time * (WIDTH - LEFT - 8.) / end - 4., top + 6., &format!("{} ms", time / 1e3), "normal");
+    });
+    18.
+}
+
 fn legend(svg: &mut String, top: f64) -> f64 {
     for (at, (activity, colour)) in COLOURS.iter().enumerate() {
-        let x = LEFT + at as f64 * 130.;
+        let x = LEFT + at as f64 * 120.;
         let _ok = writeln!(svg, "<rect x=\"{x}\" y=\"{top:.1}\" width=\"12\" height=\"12\" fill=\"{colour}\"/>");
         text(svg, x + 17., top + 11., activity, "normal");
     }

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use super::{MAX_DEPTH, Worker, state_of};
 use crate::policy::LockPolicy;
-use crate::policy::gate::{Entrant, Gate};
+use crate::policy::gate::Entrant;
 use crate::policy::run_queue::RunQueue;
 use crate::policy::value_lock::ValueLock;
 use crate::runtime::holders::{Holder, Stack};
@@ -69,7 +69,7 @@ pub(crate) trait Blockable {
 impl<P: LockPolicy> Blockable for Worker<P> {
     fn pass_gate(&self, who: Entrant) {
         let task = self.end_hold();
-        self.core.gate().leave();
+        self.let_go();
         self.enter_gate(who);
         self.hold.set(task.zip(self.core.watch()));
     }

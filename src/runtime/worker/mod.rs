@@ -48,6 +48,8 @@ pub(super) struct Worker<P: LockPolicy> {
     hold: Cell<Option<(&'static str, Instant)>>,
     /// Since when it blocks, if it does, and if somebody wants to know.
     blocked_since: Cell<Option<Instant>>,
+    /// Since when it has had the gate, if that is recorded.
+    held_since: Cell<Option<Instant>>,
     /// When the last task ended, if the next one follows at once: to be noted for both with one look at the clock.
     ended: Cell<Option<Instant>>,
     /// The same task, while it has let go.
@@ -74,6 +76,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         hold: Cell::new(None),
         blocked: Cell::new(None),
         blocked_since: Cell::new(None),
+        held_since: Cell::new(None),
         ended: Cell::new(None),
         patience: Patience::new(),
         turns: Turns::default(),
@@ -272,12 +275,19 @@ impl<P: LockPolicy> Worker<P> {
         super::trace::waited_for_lock(begun);
         self.holds.set(true);
         self.note(Activity::LockWait, "", since);
+        self.held_since.set(self.clock());
     }
 
     fn leave_gate(&self) {
         if P::Gate::EXCLUSIVE && self.holds.take() {
-            self.core.gate().leave();
+            self.let_go();
         }
+    }
+
+    fn let_go(&self) {
+        // Before, so that it is over when the next hold begins.
+        self.note(Activity::LockHold, "", self.held_since.take());
+        self.core.gate().leave();
     }
 
     /// Runs a task next, or soon, that the one which has just ended let in.
