@@ -182,7 +182,7 @@ impl<T> TaskHandle<T> {
         self.join.as_ref().is_none_or(|join| join.snapshot().is_terminal())
     }
 
-    /// Whether it was cancelled before it started.
+    /// Whether it was cancelled before it started; a series or a future, at any time.
     pub fn is_cancelled(&self) -> bool {
         self.state() == TaskState::Cancelled
     }

@@ -106,7 +106,7 @@ impl<T> SharedHandle<T> {
         self.join.snapshot().is_terminal()
     }
 
-    /// Whether it was cancelled before it started.
+    /// Whether it was cancelled before it started; a series or a future, at any time.
     pub fn is_cancelled(&self) -> bool {
         self.state() == TaskState::Cancelled
     }

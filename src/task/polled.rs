@@ -111,6 +111,8 @@ where
             return unsafe { pass_over(header) };
         }
         let Some(schedule) = this.needs.schedule.upgrade().filter(|schedule| schedule.begin()) else {
+            let cancels = this.head.state.cancel_claimed();
+            debug_assert!(cancels, "it was claimed above");
             // SAFETY: claimed above, and the executor's reference goes with the call.
             unsafe { Self::give_up(header, TaskError::Cancelled) };
             return Ran::Cancelled;

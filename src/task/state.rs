@@ -260,6 +260,11 @@ impl State {
         orphan
     }
 
+    /// The caller, who has claimed it to run, cancels it instead.
+    pub(super) fn cancel_claimed(&self) -> bool {
+        self.claim_from(RUNNING, CANCELLING, 0)
+    }
+
     /// A run of a series, or a poll of a future, has ended: true if it waits for the next one; false if it was asked to stop, as which it now counts as claimed
     /// to cancel.
     #[must_use]

@@ -129,6 +129,7 @@ fn claims() {
     each_if(State::claim_to_run, is_queued, |parts| parts.phase = RUNNING);
     each_if(State::claim_to_run_early, |parts| is_queued(parts) && !parts.held_back, |parts| parts.phase = RUNNING);
     each_if(State::claim_to_cancel, is_queued, |parts| parts.phase = CANCELLING);
+    each_if(State::cancel_claimed, |parts| parts.phase == RUNNING, |parts| parts.phase = CANCELLING);
     each_if(State::claim_to_expire, is_queued, |parts| {
         parts.phase = CANCELLING;
         parts.expirer = true;
