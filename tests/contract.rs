@@ -124,6 +124,7 @@ stamp! {
         a_queued_one_is_cancelled,
         a_shutdown_runs_them,
         they_have_places_in_a_bounded_queue,
+        of_the_lowest_priority_the_oldest_makes_room,
         a_paused_pool_begins_none;
     deadlines:
         a_task_that_has_not_started_in_time_ends,

@@ -180,3 +180,29 @@ pub(crate) fn a_paused_pool_begins_none<P: LockPolicy>(pool: &ThreadPool<P>) {
     pool.resume();
     assert_eq!(ran.iter().sum::<i8>(), 0);
 }
+
+/// Those that go after tasks without a priority first, those that go before them last.
+pub(crate) fn of_the_lowest_priority_the_oldest_makes_room<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let pool = Builder::<P>::new()
+        .max_workers(pool.max_workers())
+        .queue_capacity(4)
+        .when_full(WhenFull::DiscardOldest)
+        .build()
+        .unwrap();
+    let occupied = Occupied::all(&pool);
+    let mut handles = Vec::new();
+    // What each submission discards, by number, once four are queued.
+    let priorities = [0, -5, -5, 5, 0, 0, 0, 0, 0, 0, 5, 5, 5, 7, 6];
+    let discards = [1, 2, 0, 4, 5, 6, 7, 8, 9, 3, 10];
+    for (number, priority) in priorities.into_iter().enumerate() {
+        handles.push(pool.task().priority(priority).submit(move || number));
+        let made_room = number.checked_sub(4).map_or(&[][..], |most| &discards[..=most]);
+        let cancelled = (0..handles.len()).filter(|number| handles[*number].is_cancelled());
+        let mut expected = made_room.to_vec();
+        expected.sort_unstable();
+        assert_eq!(cancelled.collect::<Vec<_>>(), expected, "after {number}");
+    }
+    drop(occupied);
+    let values: Vec<_> = handles.into_iter().filter_map(|handle| handle.result().ok()).collect();
+    assert_eq!(values, [11, 12, 13, 14]);
+}
