@@ -116,6 +116,10 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// Refuses new tasks, runs what is queued, and joins the threads. Tasks submitted before the call are run. On a worker of
     /// this pool it does not wait. Calling it again is fine, from any thread.
     ///
+    /// When it has waited, all tasks of the pool have ended, also those that another thread wakes, refuses or cancels at that moment, but for what
+    /// [`TaskHandle::cancel`](crate::TaskHandle::cancel) ends when it returns, and for [continuations](crate::TaskHandle::then)
+    /// of what ends later.
+    ///
     /// It waits for the time of tasks that are [scheduled](Self::schedule), and cancels series;
     /// [`run_delayed_after_shutdown`](Builder::run_delayed_after_shutdown) and
     /// [`run_periodic_after_shutdown`](Builder::run_periodic_after_shutdown) say otherwise.
