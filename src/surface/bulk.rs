@@ -332,6 +332,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "imap")]
+    #[doc(alias = "starmap")]
     pub fn map<'i, I, T, F>(&self, items: I, f: F) -> Map<'i, T>
     where
         I: IntoIterator<IntoIter: 'i, Item: Send + 'static>,

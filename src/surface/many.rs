@@ -105,6 +105,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// ```
     #[doc(alias = "batch")]
     #[must_use = "without its handle nobody hears of a task's result; `spawn_many` needs none"]
+    #[doc(alias = "map_async")]
     pub fn submit_many<T, F>(&self, tasks: impl IntoIterator<Item = F>) -> Vec<TaskHandle<T>>
     where
         T: Send + 'static,

@@ -94,6 +94,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// let handle = pool.submit(|| text.len());
     /// ```
     #[inline]
+    #[doc(alias = "apply_async")]
     pub fn submit<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> TaskHandle<T> {
         submit(self.core(), f)
     }
@@ -123,6 +124,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// It waits for the time of tasks that are [scheduled](Self::schedule), and cancels series;
     /// [`run_delayed_after_shutdown`](Builder::run_delayed_after_shutdown) and
     /// [`run_periodic_after_shutdown`](Builder::run_periodic_after_shutdown) say otherwise.
+    #[doc(alias = "close")]
     pub fn shutdown(&self) {
         self.core().drain();
         self.core().join(None);
@@ -136,6 +138,7 @@ impl<P: LockPolicy> ThreadPool<P> {
 
     /// Refuses new tasks, cancels what is queued or scheduled, and joins the threads once the running tasks have ended; how many tasks it
     /// cancelled.
+    #[doc(alias = "terminate")]
     pub fn shutdown_now(&self) -> usize {
         let cancelled = self.core().drain() + self.core().cancel_queued();
         self.core().join(None);
