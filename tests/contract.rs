@@ -290,7 +290,8 @@ stamp! {
         waiting_for_one_that_wants_more_than_the_rest_is_an_error,
         the_last_of_all_holders_that_wait_gets_an_error,
         who_waits_for_a_time_is_counted_on,
-        shutdown_runs_what_waits_for_permits;
+        shutdown_runs_what_waits_for_permits,
+        nothing_is_left_of_a_limit_that_had_several_at_once;
     keyed:
         tasks_with_a_key_in_common_never_overlap,
         tasks_with_a_key_in_common_run_in_order,

@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use lockgrain::gate::Gate;
-use lockgrain::{LockPolicy, Permits, TaskError, TaskHandle, ThreadPool, WaitError, blocking};
+use lockgrain::{Builder, LockPolicy, Permits, TaskError, TaskHandle, ThreadPool, WaitError, blocking};
 
+use super::Occupied;
 use super::guarded::{distinct, numbers};
 
 /// Keeps permits until the gate is opened; has them when this returns.
@@ -335,4 +336,26 @@ pub(crate) fn shutdown_runs_what_waits_for_permits<P: LockPolicy>(pool: &ThreadP
     pool.shutdown();
     assert_eq!(ran.load(SeqCst), 100);
     assert!(matches!(pool.when(&limit, |()| ()).result(), Err(TaskError::Refused)));
+}
+
+/// Nor of its pool.
+pub(crate) fn nothing_is_left_of_a_limit_that_had_several_at_once<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let kept = Arc::new(());
+    let token = kept.clone();
+    let pool = Builder::<P>::new()
+        .max_workers(pool.max_workers())
+        .panic_handler(move |_payload| drop(token.clone()))
+        .build()
+        .unwrap();
+    let limit = pool.limit(3);
+    for permits in [[1, 2], [3, 3], [2, 2]] {
+        let occupied = Occupied::all(&pool);
+        let handles = permits.map(|permits| pool.when(&limit.permits(permits), |()| ()));
+        drop(occupied);
+        handles.map(|handle| handle.result().unwrap());
+    }
+    drop(limit);
+    pool.shutdown();
+    drop(pool);
+    assert_eq!(Arc::strong_count(&kept), 1);
 }
