@@ -350,9 +350,9 @@ pub(crate) fn nothing_is_left_of_a_limit_that_had_several_at_once<P: LockPolicy>
     let limit = pool.limit(3);
     for permits in [[1, 2], [3, 3], [2, 2]] {
         let occupied = Occupied::all(&pool);
-        let handles = permits.map(|permits| pool.when(&limit.permits(permits), |()| ()));
+        let handles = permits.map(|permits| pool.when(limit.permits(permits), |()| ()));
         drop(occupied);
-        handles.map(|handle| handle.result().unwrap());
+        handles.into_iter().for_each(|handle| handle.result().unwrap());
     }
     drop(limit);
     pool.shutdown();
