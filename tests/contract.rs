@@ -291,6 +291,7 @@ stamp! {
         the_last_of_all_holders_that_wait_gets_an_error,
         who_waits_for_a_time_is_counted_on,
         shutdown_runs_what_waits_for_permits,
+        waiting_for_one_behind_who_keeps_what_it_gets_is_an_error,
         nothing_is_left_of_a_limit_that_had_several_at_once;
     keyed:
         tasks_with_a_key_in_common_never_overlap,

@@ -338,6 +338,28 @@ pub(crate) fn shutdown_runs_what_waits_for_permits<P: LockPolicy>(pool: &ThreadP
     assert!(matches!(pool.when(&limit, |()| ()).result(), Err(TaskError::Refused)));
 }
 
+/// Who gets a permit before it, and keeps that, waits for what the waiting one holds.
+pub(crate) fn waiting_for_one_behind_who_keeps_what_it_gets_is_an_error<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let (limit, value) = (pool.limit(2), pool.guarded(()));
+    let (open, all) = hold(pool, limit.permits(2));
+    let (begun, begins) = mpsc::channel();
+    let (give, given) = mpsc::channel::<TaskHandle<()>>();
+    let waits = pool.when(&value, move |()| {
+        begun.send(()).unwrap();
+        let last = given.recv().unwrap();
+        (last.wait(), last)
+    });
+    begins.recv().unwrap();
+    let keeps = pool.when((&value, limit.permits(1)), |_| ());
+    give.send(pool.when(limit.permits(2), |()| ())).unwrap();
+    let (waited, last) = waits.result().unwrap();
+    assert_eq!(waited, Err(WaitError::WouldDeadlock));
+    drop(open);
+    all.result().unwrap();
+    keeps.result().unwrap();
+    last.result().unwrap();
+}
+
 /// Nor of its pool.
 pub(crate) fn nothing_is_left_of_a_limit_that_had_several_at_once<P: LockPolicy>(pool: &ThreadPool<P>) {
     let kept = Arc::new(());
