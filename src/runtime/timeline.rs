@@ -1,5 +1,6 @@
 //! What each worker did when, for looking at it as a picture.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::io;
@@ -155,16 +156,15 @@ impl Timeline {
         }
         for event in &self.events {
             let micros = |time: Duration| time.as_secs_f64() * 1e6;
-            let holder = format!("worker {}", event.worker);
             let name = match event.activity {
-                Activity::LockHold => &holder,
-                _ if event.task.is_empty() => event.activity.name(),
-                _ => event.task,
+                Activity::LockHold => format!("worker {}", event.worker).into(),
+                _ if event.task.is_empty() => Cow::Borrowed(event.activity.name()),
+                _ => event.task.into(),
             };
             write!(
                 to,
                 ",\n{{\"name\":{},\"cat\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":{},\"ts\":{:.3},\"dur\":{:.3}}}",
-                Json(name),
+                Json(&name),
                 event.activity.name(),
                 event.row(),
                 micros(event.start),

@@ -9,7 +9,8 @@ use crate::policy::LockPolicy;
 use crate::sync::Instant;
 
 impl<P: LockPolicy> ThreadPool<P> {
-    /// Submits all closures and waits for them; the handles, all ended, in the order of the closures.
+    /// Submits all closures and waits for them; the handles, all ended, in the order of the closures. Where it can't
+    /// wait, as in code that holds the global lock, they come back at once, and each says why when it is asked.
     ///
     /// ```
     /// let pool = lockgrain::ThreadPool::new()?;
@@ -30,7 +31,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     }
 
     /// As [`invoke_all`](Self::invoke_all), for at most `timeout` from the call on. Then what has not started is cancelled, and counts as done; who
-    /// runs is asked to stop, and is not done.
+    /// runs is asked to stop, and is not done. The same if it can't wait; [`Waited::cut_short`](crate::Waited::cut_short) says which it was.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -56,6 +57,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
+        // A time too far to be told is for ever.
         let deadline = Instant::now().checked_add(timeout);
         let handles = self.submit_many(tasks);
         let cut_short = wait_for_all(&handles, deadline).err();

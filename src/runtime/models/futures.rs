@@ -49,6 +49,17 @@ fn future<P: crate::LockPolicy>(pool: &ThreadPool<P>, wanted: u32) -> (TaskHandl
     (handle, signs)
 }
 
+/// A future that waits, and where its waker is once it does.
+fn never_ready<P: crate::LockPolicy>(pool: &ThreadPool<P>) -> (TaskHandle<()>, Arc<Mutex<Option<Waker>>>) {
+    let place = Arc::new(Mutex::new(None));
+    let leaves = place.clone();
+    let handle = pool.spawn_future(poll_fn(move |cx| {
+        *leaves.lock() = Some(cx.waker().clone());
+        Poll::Pending
+    }));
+    (handle, place)
+}
+
 /// A lost wake-up would be a deadlock here.
 #[test]
 fn two_wake_ups_against_a_poll() {
@@ -134,12 +145,7 @@ fn shutdown_against_a_wake_up() {
 fn shutdown_against_the_last_wakers_drop() {
     check(Some(2), || {
         let pool = pool::<FineGrained>(1, 0);
-        let place = Arc::new(Mutex::new(None));
-        let leaves = place.clone();
-        let handle = pool.spawn_future(poll_fn(move |cx| {
-            *leaves.lock() = Some(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
+        let (handle, place) = never_ready(&pool);
         let drops = thread::spawn(move || drop(place.lock().take()));
         pool.shutdown();
         assert!(handle.is_finished() && handle.is_cancelled());
@@ -180,12 +186,7 @@ fn shutdown_now_against_a_poll() {
 fn a_future_that_nobody_can_wake_ends() {
     check(Some(2), || {
         let pool = pool::<FineGrained>(1, 0);
-        let place = Arc::new(Mutex::new(None));
-        let leaves = place.clone();
-        let handle = pool.spawn_future(poll_fn(move |cx| {
-            *leaves.lock() = Some(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
+        let (handle, place) = never_ready(&pool);
         let mut waker = None;
         while waker.is_none() {
             hint::spin_loop();
