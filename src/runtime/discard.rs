@@ -1,9 +1,8 @@
 //! Ends queued tasks without running them.
 
 use super::Core;
-use super::ranked::Which;
 use crate::policy::LockPolicy;
-use crate::policy::run_queue::{Find, RunQueue, Source};
+use crate::policy::run_queue::{Find, RunQueue};
 use crate::sync::{Arc, hint, mutant};
 use crate::task::{Discarded, Task, TaskError};
 
@@ -16,6 +15,11 @@ impl<P: LockPolicy> Core<P> {
         }
         self.may_be_quiescent();
         ended
+    }
+
+    /// Leaves a task to each thread that was started for one.
+    pub(super) fn leave_first_tasks(&self) {
+        self.starting.leave(|| self.take_any());
     }
 
     /// Cancels what is queued now, and not what comes meanwhile; how many tasks that ends.
@@ -62,11 +66,10 @@ impl<P: LockPolicy> Core<P> {
         self.cancelled.add_shared(tasks as u64);
     }
 
-    /// A queued task, the oldest ranked one first; none if there is none.
+    /// The next queued task; none if there is none.
     fn take_any(&self) -> Option<Task> {
         loop {
-            let found = self.ranked.take(Which::Oldest).map(|task| Find::Task(task, Source::Injected));
-            match found.unwrap_or_else(|| self.queue.take()) {
+            match self.take_next() {
                 Find::Task(task, _) => return Some(task),
                 Find::Empty if self.queue.is_empty() => return None,
                 Find::Retry | Find::Empty => hint::spin_loop(),

@@ -82,8 +82,16 @@ pub(super) struct Recorder {
 
 #[derive(Default)]
 struct Recorded {
-    events: Vec<TimelineEvent>,
+    events: Vec<Noted>,
     lost: usize,
+}
+
+/// An event as small as it can well be; in nanoseconds.
+struct Noted {
+    task: &'static str,
+    start: u64,
+    duration: u64,
+    activity: Activity,
 }
 
 impl Recorder {
@@ -101,7 +109,8 @@ impl Recorder {
         }
         let mut recorded = self.workers[worker].lock();
         if recorded.events.len() < self.most {
-            recorded.events.push(TimelineEvent { worker, activity, task, start, duration });
+            let nanos = |time: Duration| time.as_nanos() as u64;
+            recorded.events.push(Noted { task, start: nanos(start), duration: nanos(duration), activity });
         } else {
             recorded.lost += 1;
         }
@@ -110,9 +119,15 @@ impl Recorder {
 
     pub(super) fn timeline(&self) -> Timeline {
         let mut timeline = Timeline { events: Vec::new(), lost: 0 };
-        for worker in &self.workers {
-            let recorded = worker.lock();
-            timeline.events.extend_from_slice(&recorded.events);
+        for (worker, recorded) in self.workers.iter().enumerate() {
+            let recorded = recorded.lock();
+            timeline.events.extend(recorded.events.iter().map(|noted| TimelineEvent {
+                worker,
+                activity: noted.activity,
+                task: noted.task,
+                start: Duration::from_nanos(noted.start),
+                duration: Duration::from_nanos(noted.duration),
+            }));
             timeline.lost += recorded.lost;
         }
         timeline.events.sort_by_key(|event| event.start);
