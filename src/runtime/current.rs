@@ -78,6 +78,7 @@ impl Frame {
     }
 
     /// Its task, if that needs something of the pool whose worker this is.
+    #[inline]
     pub(crate) fn own_task(&self) -> Option<TaskRef> {
         // SAFETY: the task of a frame runs, so it is alive, but for a detached one without needs, which does not ask.
         TaskRef::of(self.task.get()).filter(|task| unsafe { task.needs() }.pool() == self.pool)
@@ -94,6 +95,7 @@ fn innermost() -> *const Frame {
 
 impl Frame {
     /// Runs `f` with a new innermost frame.
+    #[inline(always)]
     pub(crate) fn enter<R>(
         pool: u32,
         lock: Option<*const dyn Covers>,
@@ -105,6 +107,7 @@ impl Frame {
     ) -> R {
         struct Leave(*const Frame);
         impl Drop for Leave {
+            #[inline]
             fn drop(&mut self) {
                 let _gone = CURRENT.try_with(|current| current.set(self.0));
                 lane::close();
@@ -219,6 +222,7 @@ pub(super) fn lineage(frames: Frames<'_>, mut visit: impl FnMut(&Frame)) {
 }
 
 /// Runs `f` between a task's code and whatever code of the user comes next on this thread.
+#[inline]
 pub(super) fn keeping(f: impl FnOnce()) {
     frames(|mut frames| {
         let frame = frames.next();
@@ -229,6 +233,7 @@ pub(super) fn keeping(f: impl FnOnce()) {
 }
 
 /// Has others find what this thread's worker keeps for itself, which keeps no more, as code of the user comes next.
+#[inline]
 pub(super) fn share_kept() {
     frames(|mut frames| {
         let frame = frames.next().inspect(|frame| frame.keeps.set(false));
@@ -263,6 +268,7 @@ pub(crate) fn holding<R>(frame: &Frame, task: TaskRef, f: impl FnOnce() -> R) ->
         stack: Option<&'a Stack>,
     }
     impl Drop for End<'_> {
+        #[inline]
         fn drop(&mut self) {
             // SAFETY: it was pushed below, by this worker, and what its code pushed has been popped.
             self.stack.inspect(|stack| unsafe { stack.pop(self.holder) });
@@ -297,6 +303,7 @@ pub(crate) struct Lent<'a> {
 
 impl<'a> Lent<'a> {
     /// `values` says whether it is guarded values of the frame's task.
+    #[inline]
     pub(crate) fn enter(frame: &'a Frame, values: bool) -> Self {
         frame.has_context.set(true);
         if values {
@@ -307,6 +314,7 @@ impl<'a> Lent<'a> {
 }
 
 impl Drop for Lent<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.frame.replace_kind(self.kind);
         if self.values {

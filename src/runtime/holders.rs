@@ -31,6 +31,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
+    #[inline]
     pub(super) fn new(task: TaskRef) -> Self {
         Self { task, outer: Cell::new(ptr::null_mut()) }
     }
@@ -51,6 +52,7 @@ impl Stack {
     ///
     /// # Safety
     /// The caller is the stack's worker, and the holder stays where it is until it has been popped.
+    #[inline]
     pub(super) unsafe fn push(&self, holder: &Holder) {
         let backoff = Backoff::new();
         loop {
@@ -68,6 +70,7 @@ impl Stack {
 
     /// # Safety
     /// The caller is the stack's worker, and the holder is its top.
+    #[inline]
     pub(super) unsafe fn pop(&self, holder: &Holder) {
         let (this, backoff) = (ptr::from_ref(holder).cast_mut(), Backoff::new());
         // Acquire: who has looked at the task has done so before it leaves its lines.

@@ -1,11 +1,11 @@
 //! The keys that tasks name at the moment: a table from keys to what tasks stand in line for.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::mem::needs_drop;
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Core;
 use super::wants::{Line, Lockable, References, Want};
@@ -34,7 +34,7 @@ struct Table<K, P: LockPolicy> {
 /// The keys in use. An entry is made by the first task that names its key, and goes with the last.
 pub(crate) struct Keys<K, P: LockPolicy> {
     core: Arc<Core<P>>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     /// Where tasks stand that run alone, and those that come while there are such.
     all: P::Lock,
     /// The tasks that are to run alone and have not ended.
@@ -66,7 +66,13 @@ where
 {
     pub(crate) fn new(core: Arc<Core<P>>) -> Arc<Self> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        Arc::new(Self { core, hasher: RandomState::new(), all: P::Lock::new(), alone: AtomicU64::new(0), parts })
+        Arc::new(Self {
+            core,
+            hasher: DefaultHashBuilder::default(),
+            all: P::Lock::new(),
+            alone: AtomicU64::new(0),
+            parts,
+        })
     }
 
     /// A reference to the key's entry, for one who submits a task that names it; and whether that has to name all, too.

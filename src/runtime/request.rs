@@ -217,14 +217,8 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
     }
 
     unsafe fn grant(&self, task: TaskRef) {
-        // SAFETY: this one is not counted yet.
-        let mut wants = unsafe { self.wants() }.iter();
-        let want = wants.find(|want| want.stands()).expect("who has a ticket stands in line");
-        // SAFETY: it has not left the line.
-        let core = unsafe { want.thing() }.core();
         current::frames(|mut frames| {
-            let frame = frames.find(|frame| frame.pool == core.id && frame.worker.is_some());
-            // Not the thing's own core: once the ticket is counted, a canceller may leave, and let the thing go.
+            let frame = frames.find(|frame| frame.pool == self.pool && frame.worker.is_some());
             if let Some((frame, worker)) = frame.and_then(|frame| Some((frame, Core::worker(frame)?))) {
                 // SAFETY: the caller's promise.
                 let Some(before) = (unsafe { self.count_down(1) }) else { return };
@@ -232,7 +226,12 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
                 // SAFETY: counted down to nothing above.
                 unsafe { self.come(&worker.core, task, before, frame.keeps.get().then_some(worker)) };
             } else {
-                let core = core.clone();
+                // SAFETY: this one is not counted yet.
+                let mut wants = unsafe { self.wants() }.iter();
+                let want = wants.find(|want| want.stands()).expect("who has a ticket stands in line");
+                // Not the thing's own: once the ticket is counted, a canceller may leave, and let the thing go.
+                // SAFETY: it has not left the line.
+                let core = unsafe { want.thing() }.core().clone();
                 let _helping = core.helping();
                 // SAFETY: the caller's promise.
                 let Some(before) = (unsafe { self.count_down(1) }) else { return };
@@ -295,6 +294,7 @@ local! { static AGENDA: Cell<*const RefCell<Granted>> = Cell::new(ptr::null()); 
 fn let_in(leave: impl FnOnce(&mut Granted)) {
     struct Close;
     impl Drop for Close {
+        #[inline]
         fn drop(&mut self) {
             let _gone = AGENDA.try_with(|agenda| agenda.set(ptr::null()));
         }

@@ -90,10 +90,12 @@ impl<T: Target + ?Sized> Awaited for T {
 ///
 /// On a worker, in this order: it is over; a task that it waits for is queued, and this task may run another on its stack; else the
 /// thread parks and a spare worker takes its place. A timed wait runs nothing, as it could not keep its time.
+#[inline]
 pub(crate) fn wait<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) -> Result<(), WaitError> {
-    if awaited.is_over() {
-        return Ok(());
-    }
+    if awaited.is_over() { Ok(()) } else { wait_on(awaited, deadline) }
+}
+
+fn wait_on<A: Awaited + ?Sized>(awaited: &A, deadline: Option<Instant>) -> Result<(), WaitError> {
     current::frames(|frames| {
         if frames.clone().any(|frame| awaited.needs(frame.task.get())) {
             return Err(WaitError::WouldDeadlock);

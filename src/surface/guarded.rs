@@ -46,10 +46,16 @@ pub struct Shared<T: Send + Sync + 'static, P: LockPolicy = LockFree> {
     pub(super) value: Arc<Value<T, P>>,
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// What the handles share.
+#[repr(C)]
 pub(super) struct Value<T: Send + 'static, P: LockPolicy> {
     lock: P::Lock,
     core: Arc<Core<P>>,
+    /// Who submits tasks uses what is above, and who runs them what is below: in another cache line.
+    apart: [u8; LINE],
     pub(super) poison: Poison,
     pub(super) data: UnsafeCell<ManuallyDrop<T>>,
 }
@@ -218,7 +224,13 @@ impl<P: LockPolicy> ThreadPool<P> {
     pub fn guarded<T: Send + 'static>(&self, value: T) -> Guarded<T, P> {
         let data = UnsafeCell::new(ManuallyDrop::new(value));
         Guarded {
-            value: Arc::new(Value { lock: P::Lock::new(), core: self.core().clone(), poison: Poison::new(), data }),
+            value: Arc::new(Value {
+                lock: P::Lock::new(),
+                core: self.core().clone(),
+                apart: [0; LINE],
+                poison: Poison::new(),
+                data,
+            }),
         }
     }
 
@@ -440,6 +452,7 @@ impl Poison {
         let _on = self.0.compare_exchange(NEVER, GOOD, Relaxed, Relaxed);
     }
 
+    #[inline]
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Relaxed) == POISONED
     }

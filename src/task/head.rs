@@ -68,6 +68,7 @@ impl Head {
         head.waiters.retire();
     }
 
+    #[inline]
     pub(super) fn join(&self) -> &'static JoinVTable {
         self.header.vtable().join.expect("a task with a handle")
     }
@@ -91,6 +92,7 @@ pub(super) fn state_of(header: NonNull<Header>) -> NonNull<State> {
 ///
 /// # Safety
 /// `header` is that of a live task with a handle, and may reach all of it.
+#[inline]
 unsafe fn slot(header: NonNull<Header>) -> NonNull<()> {
     // SAFETY: the caller's promise.
     let offset = unsafe { Head::of(header) }.join().slot;
@@ -102,6 +104,7 @@ unsafe fn slot(header: NonNull<Header>) -> NonNull<()> {
 ///
 /// # Safety
 /// As for `slot`.
+#[inline]
 pub(super) unsafe fn slot_to_write(header: NonNull<Header>) -> NonNull<()> {
     // SAFETY: the caller's promise.
     unsafe { Head::of(header) }.access.with_mut(|_| ());
@@ -113,6 +116,7 @@ pub(super) unsafe fn slot_to_write(header: NonNull<Header>) -> NonNull<()> {
 ///
 /// # Safety
 /// As for `slot`.
+#[inline]
 pub(super) unsafe fn slot_to_read(header: NonNull<Header>) -> NonNull<()> {
     // SAFETY: the caller's promise.
     unsafe { Head::of(header) }.access.with(|_| ());

@@ -122,7 +122,7 @@ impl<T> JoinRef<T> {
         let output = unsafe { output.read() };
         if self.state().release_handle_taken() {
             // SAFETY: that was the last reference.
-            unsafe { output::free::<T>(self.header) };
+            unsafe { output::free_taken::<T>(self.header) };
         }
         output
     }

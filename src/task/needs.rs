@@ -79,6 +79,7 @@ unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
     /// None for null.
+    #[inline]
     pub(crate) fn of(task: Identity) -> Option<Self> {
         NonNull::new(task.cast_mut()).map(|task| Self(task.cast()))
     }
@@ -97,6 +98,7 @@ impl TaskRef {
 
     /// # Safety
     /// The task is alive for `'a`.
+    #[inline]
     pub(crate) unsafe fn needs<'a>(self) -> &'a dyn Needs {
         // SAFETY: the caller's promise.
         let needs = unsafe { self.0.as_ref() }.vtable().needs;
@@ -120,6 +122,7 @@ impl TaskRef {
 
     /// # Safety
     /// From [`Task::into_ref`], and turned back once.
+    #[inline]
     pub(crate) unsafe fn into_task(self) -> Task {
         // SAFETY: the caller's promise.
         unsafe { Task::from_header(self.0) }
@@ -135,11 +138,13 @@ impl Task {
     }
 
     /// The executor's reference goes with the pointer.
+    #[inline]
     pub(crate) fn into_ref(self) -> TaskRef {
         TaskRef(self.into_link().cast())
     }
 
     /// From now on a waiter may run it.
+    #[inline]
     pub(crate) fn let_go(&self) {
         if let Some(state) = self.state() {
             // SAFETY: the executor's reference keeps the task alive.
@@ -157,6 +162,7 @@ pub struct Ticket(TaskRef);
 impl Ticket {
     /// # Safety
     /// The task stays alive until each of its tickets has been granted.
+    #[inline]
     pub(crate) unsafe fn of(task: TaskRef) -> Self {
         Self(task)
     }
@@ -184,6 +190,7 @@ impl Ticket {
         self.0
     }
 
+    #[inline]
     pub(crate) fn grant(self) {
         let task = ManuallyDrop::new(self).0;
         // SAFETY: it has not been granted until now.

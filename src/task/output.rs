@@ -90,19 +90,30 @@ unsafe fn tell<T>(header: NonNull<Header>) {
 /// `header` is that of a terminal task with a result of type `T`, to which the caller has the last reference.
 pub(super) unsafe fn free<T>(header: NonNull<Header>) {
     // SAFETY: the caller's promise.
+    let taken = unsafe { Head::of(header) }.state.load().is_taken();
+    // SAFETY: terminal and not taken: the output is alive, and this is its last use.
+    let output = (!taken).then(|| unsafe { read::<T>(header) });
+    // SAFETY: the caller's promise, and the slot is empty.
+    unsafe { free_taken::<T>(header) };
+    drop_quietly(output);
+}
+
+/// The same for one whose output has been taken.
+///
+/// # Safety
+/// As for `free`.
+pub(super) unsafe fn free_taken<T>(header: NonNull<Header>) {
+    // SAFETY: the caller's promise.
     let head = unsafe { Head::of(header) };
     let join = head.join();
     // Relaxed: the release of the last reference acquired everything.
     let waiters = NonNull::new(head.waiters.load(Ordering::Relaxed).cast::<Waiters<T>>());
-    // SAFETY: terminal and not taken: the output is alive, and this is its last use.
-    let output = (!head.state.load().is_taken()).then(|| unsafe { read::<T>(header) });
     // SAFETY: the last reference is the caller's, and the slot is empty.
     unsafe { (join.release)(header, join.block) };
     if let Some(waiters) = waiters {
         // SAFETY: made by `Box::into_raw` in `JoinRef::waiters`.
         drop_quietly(unsafe { Box::from_raw(waiters.as_ptr()) });
     }
-    drop_quietly(output);
 }
 
 /// # Safety

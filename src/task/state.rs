@@ -164,15 +164,18 @@ impl State {
         Self(AtomicU32::new(FINISHED | HANDLE))
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         // Acquire pairs with the release in `publish`: who sees a terminal phase sees the output.
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn claim(&self, phase: u32, unless: u32) -> bool {
         self.claim_from(QUEUED, phase, unless)
     }
 
+    #[inline]
     fn claim_from(&self, from: u32, phase: u32, unless: u32) -> bool {
         if mutant("task_claim_without_cas") {
             let seen = self.0.load(Ordering::Acquire);
@@ -196,6 +199,7 @@ impl State {
 
     /// True for the one caller that may run the closure: a worker that took it from a queue.
     #[must_use]
+    #[inline]
     pub(super) fn claim_to_run(&self) -> bool {
         self.claim(RUNNING, 0)
     }
@@ -283,6 +287,7 @@ impl State {
 
     /// Makes the output visible. With `release` the executor's reference goes in the same step. `force`: the caller has
     /// seen to the waiters, under their lock.
+    #[inline]
     pub(super) fn publish(&self, release: bool, force: bool) -> Published {
         let order = if mutant("task_publish_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
         // Acquire, here and on failure, pairs with `announce_waiter`: who sees the bit finds the list in place.
@@ -359,6 +364,7 @@ impl State {
 
     /// Notes that the output has been moved out and gives up the handle's reference; true if it was the last.
     #[must_use]
+    #[inline]
     pub(super) fn release_handle_taken(&self) -> bool {
         // The handle's bit is 1 and the other 0, so one addition flips both.
         self.0.fetch_add(TAKEN - HANDLE, Ordering::AcqRel) & (EXECUTOR | EXPIRER) == 0

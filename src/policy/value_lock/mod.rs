@@ -45,6 +45,7 @@ pub struct Granted {
 
 impl Granted {
     /// Behind those that are there.
+    #[inline]
     pub fn push(&mut self, ticket: Ticket) {
         match self.first {
             None => self.first = Some(ticket),
@@ -52,6 +53,7 @@ impl Granted {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Ticket> {
         let next = self.more.as_mut().and_then(VecDeque::pop_front);
         std::mem::replace(&mut self.first, next)

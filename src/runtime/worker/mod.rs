@@ -122,6 +122,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize, for_task: bo
 }
 
 /// The state word of a task with a handle, else null.
+#[inline]
 fn state_of(task: &Task) -> *const State {
     task.state().map_or(ptr::null(), |state| state.as_ptr().cast_const())
 }
@@ -152,7 +153,19 @@ impl<P: LockPolicy> Worker<P> {
             let found = if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { self.find() };
             match found {
                 Find::Task(task, source) => {
-                    self.run_found(frame, task, source);
+                    if source == Source::Stolen {
+                        self.wants();
+                        core.counters[self.index].stolen.add_owned(1);
+                        self.note(Activity::Steal, "", self.clock());
+                    }
+                    self.search_no_more();
+                    self.run_task(frame, task);
+                    if let Some(task) = self.kept.take() {
+                        self.run_batch(frame, task);
+                    }
+                    if P::Gate::EXCLUSIVE && core.gate().is_wanted() {
+                        self.leave_gate();
+                    }
                     if core.idle.is_surplus() {
                         self.leave_gate();
                         if !self.sleep() && self.has_nothing() {
@@ -194,30 +207,21 @@ impl<P: LockPolicy> Worker<P> {
             self.enter_gate(Entrant::Ordinary);
         }
         let first = loop {
-            match self.core.starting.first(|| self.find()) {
+            match self.core.starting.first(|| self.core.take_next()) {
                 Find::Retry => hint::yield_now(),
                 found => break found,
             }
         };
         self.starts.set(false);
-        if let Find::Task(task, source) = first {
-            self.run_found(frame, task, source);
+        if let Find::Task(task, _) = first {
+            self.run_before(frame, task);
         }
     }
 
-    #[inline]
-    fn run_found(&self, frame: &Frame, task: Task, source: Source) {
-        if source == Source::Stolen {
-            self.wants();
-            self.core.counters[self.index].stolen.add_owned(1);
-            self.note(Activity::Steal, "", self.clock());
-        }
-        // A searcher that finds work wakes the next, if there is more.
+    /// Runs a task that comes before those in the queues.
+    fn run_before(&self, frame: &Frame, task: Task) {
         self.search_no_more();
-        self.run_task(frame, task);
-        if let Some(task) = self.kept.take() {
-            self.run_batch(frame, task);
-        }
+        self.run_batch(frame, task);
         if P::Gate::EXCLUSIVE && self.core.gate().is_wanted() {
             self.leave_gate();
         }
@@ -243,7 +247,7 @@ impl<P: LockPolicy> Worker<P> {
         if P::Gate::EXCLUSIVE && !self.holds.get() {
             self.enter_gate(Entrant::Ordinary);
         }
-        self.run_found(frame, task, Source::Injected);
+        self.run_before(frame, task);
         true
     }
 
@@ -283,6 +287,7 @@ impl<P: LockPolicy> Worker<P> {
         }
     }
 
+    /// A searcher that finds work wakes the next, if there is more.
     #[inline]
     fn search_no_more(&self) {
         if self.searching.take() && self.core.idle.stop_searching() && self.core.has_queued() {
@@ -357,6 +362,7 @@ impl<P: LockPolicy> Worker<P> {
         &self.core.counters[self.index].tally
     }
 
+    #[inline(always)]
     fn run_task(&self, frame: &Frame, task: Task) {
         frame.replace_kind(Kind::Plain);
         frame.task.set(task.running_identity());
@@ -364,14 +370,13 @@ impl<P: LockPolicy> Worker<P> {
         if let Some(since) = self.core.watch() {
             self.hold.set(Some((task.name(), since)));
         }
-        match &self.core.recorder {
-            None => self.settle(task),
-            Some(recorder) => {
-                let name = task.name();
-                let since = self.ended.take().unwrap_or_else(Instant::now);
-                self.settle(task);
-                self.ended.set(Some(recorder.note(self.index, Activity::Task, name, since)));
-            }
+        let noted = self.core.recorder.as_ref().map(|recorder| {
+            let since = self.ended.take().unwrap_or_else(Instant::now);
+            (recorder, task.name(), since)
+        });
+        self.settle(task);
+        if let Some((recorder, name, since)) = noted {
+            self.ended.set(Some(recorder.note(self.index, Activity::Task, name, since)));
         }
         if P::Gate::EXCLUSIVE {
             self.end_hold();
@@ -396,6 +401,7 @@ impl<P: LockPolicy> Worker<P> {
     }
 
     /// Runs the task, unless it is spent, and sees to what that leaves.
+    #[inline]
     fn settle(&self, task: Task) {
         match task.run(self.tally()) {
             Ran::Done => {}
@@ -424,6 +430,7 @@ impl<P: LockPolicy> Worker<P> {
     }
 
     /// Runs a task on top of the one that waits for it.
+    #[inline]
     fn on_top(&self, task: Identity, state: *const State, run: impl FnOnce()) {
         let since = self.clock();
         self.depth.set(self.depth.get() + 1);
