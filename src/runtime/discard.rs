@@ -3,6 +3,7 @@
 use super::Core;
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::{Find, RunQueue};
+use crate::policy::value_lock::ValueLock;
 use crate::sync::{Arc, hint, mutant};
 use crate::task::{Discarded, Task, TaskError};
 
@@ -19,7 +20,10 @@ impl<P: LockPolicy> Core<P> {
 
     /// Leaves a task to each thread that was started for one.
     pub(super) fn leave_first_tasks(&self) {
-        self.starting.leave(|| self.take_any());
+        // Where the queue's order is that of the tasks' accesses, another thread could come before to what has been submitted later.
+        let alone = |starting| starting == 1 && self.idle.load().threads() == 1;
+        let keep_order = P::Lock::LINES || mutant("left_tasks_are_overtaken");
+        self.starting.leave(|starting| keep_order || alone(starting), || self.take_any());
     }
 
     /// Cancels what is queued now, and not what comes meanwhile; how many tasks that ends.

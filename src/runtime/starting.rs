@@ -51,10 +51,13 @@ impl Starting {
         }
     }
 
-    /// Leaves each of the threads a task, while there are any.
-    pub(super) fn leave(&self, mut take: impl FnMut() -> Option<Task>) {
+    /// Leaves each of the threads a task, while there are any, if `may` says so of their number.
+    pub(super) fn leave(&self, may: impl FnOnce(usize) -> bool, mut take: impl FnMut() -> Option<Task>) {
         let mut firsts = self.0.lock();
         let threads = firsts.threads;
+        if !may(threads) {
+            return;
+        }
         if mutant("first_tasks_left_late") {
             drop(firsts);
             firsts = self.0.lock();

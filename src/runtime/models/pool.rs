@@ -2,7 +2,9 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, check, size, thread};
-use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool, as_completed, blocking};
+use crate::{
+    Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, TaskHandle, ThreadPool, as_completed, blocking,
+};
 
 pub(super) fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
     Builder::new().max_workers(workers).max_spares(spares).build().unwrap()
@@ -240,6 +242,37 @@ fn shutdown_now_against_a_worker_that_can_do_nothing() {
         let handle = pool.submit(|| ());
         pool.shutdown_now();
         assert!(matches!(handle.result(), Err(TaskError::Broken(_))));
+    });
+}
+
+/// What is left to a thread that has not come is not overtaken by what another finds behind it.
+#[test]
+fn tasks_of_a_value_keep_their_order_in_a_shutdown_now() {
+    check(Some(1), || {
+        let pool = pool::<GlobalLock>(2, 0);
+        let value = pool.guarded(0);
+        let [blocks, goes_on] = [(); 2].map(|()| Arc::new(Parker::new()));
+        let first = pool.submit({
+            let (blocks, goes_on) = (blocks.clone(), goes_on.clone());
+            move || {
+                blocking(|| {
+                    blocks.unpark();
+                    goes_on.park();
+                });
+            }
+        });
+        blocks.park();
+        // Starts another thread.
+        let older = pool.when(&value, |value| std::mem::replace(value, 1));
+        let newer = pool.when(&value, |value| std::mem::replace(value, 2));
+        goes_on.unpark();
+        pool.shutdown_now();
+        first.result().unwrap();
+        let values = [older, newer].map(TaskHandle::result);
+        assert!(
+            matches!(values, [Ok(0) | Err(TaskError::Cancelled), Ok(0 | 1) | Err(TaskError::Cancelled)]),
+            "{values:?}"
+        );
     });
 }
 
