@@ -34,7 +34,6 @@ mod ranked;
 pub(crate) mod request;
 pub(crate) mod scope;
 mod size;
-mod starting;
 mod timeline;
 pub(crate) mod timer;
 pub(crate) mod trace;

@@ -175,15 +175,6 @@ impl<P: LockPolicy> Core<P> {
         found
     }
 
-    /// What a worker would take next, but for the turns.
-    pub(super) fn take_next(&self) -> Find {
-        let ranked = |which| self.ranked.take(which).map(|task| Find::Task(task, Source::Injected));
-        ranked(Which::High).unwrap_or_else(|| match self.queue.take() {
-            Find::Empty => ranked(Which::Highest).unwrap_or(Find::Empty),
-            found => found,
-        })
-    }
-
     /// A task that can best be done without: the oldest of those with the lowest priority.
     pub(super) fn take_least(&self) -> Find {
         let ranked = |which| self.ranked.take(which).map(|task| Find::Task(task, Source::Injected));
