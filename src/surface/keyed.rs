@@ -17,7 +17,8 @@ use crate::task;
 /// Tasks by key: made by [`ThreadPool::keyed`]. Those with a key in common run one after another, in the order in which they were submitted;
 /// others run at once.
 ///
-/// Keys are compared by equality, never by their hash alone: different keys are never in each other's way. A key takes memory
+/// Keys are compared by equality, never by their hash alone: different keys are never in each other's way. The hash is a fast one, which does not keep
+/// off somebody who picks keys so that their hashes meet, and look-ups take long. A key takes memory
 /// only as long as tasks name it. Clones refer to the same keys; two `Keyed` made by two calls have nothing in common. Each is a
 /// handle of the pool, which lives as long as its last handle.
 ///
