@@ -345,6 +345,9 @@ stamp! {
         now_ends_the_queued_and_leaves_the_running,
         without_a_wait_accepted_tasks_run_and_threads_end,
         now_without_a_wait_right_after_a_submit,
+        now_leaves_a_thread_that_has_not_come_one_task,
+        now_leaves_a_task_to_who_waits_for_it_before_its_first,
+        now_leaves_nothing_to_a_thread_that_breaks_the_pool,
         after_a_submit_and_a_quick_cancel,
         a_drop_waits_for_all_and_joins_the_threads,
         awaiting_the_end_takes_its_time_and_says_whether_it_came;

@@ -1,9 +1,9 @@
 //! Ends queued tasks without running them.
 
 use super::Core;
-use super::ranked::Which;
 use crate::policy::LockPolicy;
-use crate::policy::run_queue::{Find, RunQueue, Source};
+use crate::policy::run_queue::{Find, RunQueue};
+use crate::policy::value_lock::ValueLock;
 use crate::sync::{Arc, hint, mutant};
 use crate::task::{Discarded, Task, TaskError};
 
@@ -16,6 +16,14 @@ impl<P: LockPolicy> Core<P> {
         }
         self.may_be_quiescent();
         ended
+    }
+
+    /// Leaves a task to each thread that was started for one.
+    pub(super) fn leave_first_tasks(&self) {
+        // Where the queue's order is that of the tasks' accesses, another thread could come before to what has been submitted later.
+        let alone = |starting| starting == 1 && self.idle.load().threads() == 1;
+        let keep_order = P::Lock::LINES || mutant("left_tasks_are_overtaken");
+        self.starting.leave(|starting| keep_order || alone(starting), || self.take_any());
     }
 
     /// Cancels what is queued now, and not what comes meanwhile; how many tasks that ends.
@@ -62,11 +70,10 @@ impl<P: LockPolicy> Core<P> {
         self.cancelled.add_shared(tasks as u64);
     }
 
-    /// A queued task, the oldest ranked one first; none if there is none.
+    /// The next queued task; none if there is none.
     fn take_any(&self) -> Option<Task> {
         loop {
-            let found = self.ranked.take(Which::Oldest).map(|task| Find::Task(task, Source::Injected));
-            match found.unwrap_or_else(|| self.queue.take()) {
+            match self.take_next() {
                 Find::Task(task, _) => return Some(task),
                 Find::Empty if self.queue.is_empty() => return None,
                 Find::Retry | Find::Empty => hint::spin_loop(),

@@ -113,7 +113,7 @@ impl<P: LockPolicy> Core<P> {
                 free.remove(at);
                 let taken = self.threads_with(&free);
                 drop(free);
-                if let Err(error) = self.start_thread_at(worker, taken) {
+                if let Err(error) = self.start_thread_at(worker, taken, false) {
                     self.end_mail_of(worker, || TaskError::NoWorker(error.kind()));
                     self.start_failed(&error);
                 }

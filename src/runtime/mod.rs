@@ -34,6 +34,7 @@ mod ranked;
 pub(crate) mod request;
 pub(crate) mod scope;
 mod size;
+mod starting;
 mod timeline;
 pub(crate) mod timer;
 pub(crate) mod trace;

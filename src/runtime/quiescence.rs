@@ -89,6 +89,10 @@ impl<P: LockPolicy> Core<P> {
                 if self.has_queued() || self.mail.is_there() || self.waiting_for_values() > 0 {
                     return false;
                 }
+                // Left to a thread that counts as resting still, though the pause is over.
+                if self.starting.len() > 0 && !mutant("left_tasks_are_at_rest") {
+                    return false;
+                }
                 fence(Acquire);
                 self.quiescence.helpers.load(Acquire) == aside.helpers
             })

@@ -154,7 +154,7 @@ impl<P: LockPolicy> Core<P> {
         self.notify_of_one(is_worker);
     }
 
-    /// The next task for a worker, where ranked ones wait.
+    /// The next task for a worker, where ranked ones may wait.
     #[cold]
     pub(super) fn find_among_ranked(&self, local: &<P::Queue as RunQueue>::Local, turns: &Turns) -> Find {
         let ranked = |which| self.ranked.take(which).map(|task| Find::Task(task, Source::Injected));
@@ -173,6 +173,15 @@ impl<P: LockPolicy> Core<P> {
             turns.0.set((turn + 1) % Turns::ALL);
         }
         found
+    }
+
+    /// What a worker would take next, but for the turns.
+    pub(super) fn take_next(&self) -> Find {
+        let ranked = |which| self.ranked.take(which).map(|task| Find::Task(task, Source::Injected));
+        ranked(Which::High).unwrap_or_else(|| match self.queue.take() {
+            Find::Empty => ranked(Which::Highest).unwrap_or(Find::Empty),
+            found => found,
+        })
     }
 
     /// A task that can best be done without: the oldest of those with the lowest priority.

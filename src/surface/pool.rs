@@ -138,9 +138,13 @@ impl<P: LockPolicy> ThreadPool<P> {
 
     /// Refuses new tasks, cancels what is queued or scheduled, and joins the threads once the running tasks have ended; how many tasks it
     /// cancelled.
+    ///
+    /// A thread that was started for a task and has not come to it yet still runs one, the next in turn: if a [`submit`](Self::submit) starts a
+    /// thread, its task is not cancelled by a shutdown that follows at once, as with Java's executors. Not so in a [pause](Self::pause), and
+    /// under [`GlobalLock`](crate::GlobalLock) only if it is the pool's only thread.
     #[doc(alias = "terminate")]
     pub fn shutdown_now(&self) -> usize {
-        let cancelled = self.core().drain() + self.core().cancel_queued();
+        let cancelled = self.core().drain_now();
         self.core().join(None);
         cancelled
     }
@@ -148,7 +152,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// As [`shutdown_now`](Self::shutdown_now), waiting for at most `timeout`; how many tasks it cancelled, and whether the
     /// pool has stopped.
     pub fn shutdown_now_timeout(&self, timeout: Duration) -> (usize, bool) {
-        let cancelled = self.core().drain() + self.core().cancel_queued();
+        let cancelled = self.core().drain_now();
         (cancelled, self.await_termination(timeout))
     }
 

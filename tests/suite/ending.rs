@@ -48,14 +48,89 @@ pub(crate) fn without_a_wait_accepted_tasks_run_and_threads_end<P: LockPolicy>(p
 pub(crate) fn now_without_a_wait_right_after_a_submit<P: LockPolicy>(pool: &ThreadPool<P>) {
     for round in 0..100 {
         let pool = another::<P>(pool.max_workers());
+        // A thread is started for it.
         let task = pool.submit(move || round);
-        let (cancelled, _) = pool.shutdown_now_timeout(Duration::ZERO);
-        match task.result() {
-            Ok(value) => assert_eq!((value, cancelled), (round, 0)),
-            Err(error) => assert!(error.is_cancelled() && cancelled == 1, "{error}, {cancelled} cancelled"),
+        assert_eq!(pool.shutdown_now_timeout(Duration::ZERO).0, 0);
+        assert_eq!(task.result().unwrap(), round);
+        assert!(pool.await_termination(Duration::MAX));
+        let metrics = pool.metrics();
+        assert_eq!((metrics.submitted, metrics.finished, metrics.cancelled), (1, 1, 0));
+    }
+}
+
+// Contract: 72.
+pub(crate) fn now_leaves_a_thread_that_has_not_come_one_task<P: LockPolicy>(_: &ThreadPool<P>) {
+    for (first, later) in [(0, -1), (-1, 0), (1, 2), (-2, -1)] {
+        let (begin, begun) = mpsc::channel();
+        let (go, gone) = mpsc::channel();
+        let gone = std::sync::Mutex::new(gone);
+        let at_start = move |_| {
+            begin.send(()).unwrap();
+            gone.lock().unwrap().recv().unwrap();
+        };
+        let pool = Builder::<P>::default().max_workers(1).on_thread_start(at_start).build().unwrap();
+        let submit = |priority| pool.task().priority(priority).submit(|| ());
+        let tasks = [submit(first), submit(first), submit(later)];
+        begun.recv().unwrap();
+        assert_eq!(pool.shutdown_now_timeout(Duration::ZERO), (2, false));
+        // A second one finds nothing that is queued.
+        assert_eq!(pool.shutdown_now_timeout(Duration::ZERO), (0, false));
+        let next = if later > first { 2 } else { 0 };
+        let pending = |at: usize| !tasks[at].is_finished();
+        assert_eq!([0, 1, 2].map(pending), [0, 1, 2].map(|at| at == next), "{first}, {later}");
+        assert_eq!(pool.metrics().queue_depth, 1);
+        go.send(()).unwrap();
+        for (at, task) in tasks.into_iter().enumerate() {
+            assert_eq!(task.result().is_ok(), at == next);
         }
         assert!(pool.await_termination(Duration::MAX));
     }
+}
+
+// Contract: 72.
+pub(crate) fn now_leaves_a_task_to_who_waits_for_it_before_its_first<P: LockPolicy>(_: &ThreadPool<P>) {
+    let (begin, begun) = mpsc::channel();
+    let (go, gone) = mpsc::channel();
+    let gone = std::sync::Mutex::new(gone);
+    let itself = Arc::new(std::sync::OnceLock::<ThreadPool<P>>::new());
+    let pool = itself.clone();
+    let at_start = move |_| {
+        pool.wait().scope(|s| {
+            s.spawn(|| ()).unwrap();
+            begin.send(()).unwrap();
+            gone.lock().unwrap().recv().unwrap();
+        });
+    };
+    let pool = Builder::<P>::default().max_workers(1).on_thread_start(at_start).build().unwrap();
+    let later = pool.task().priority(-1).submit(|| ());
+    itself.set(pool.clone()).unwrap();
+    begun.recv().unwrap();
+    assert_eq!(pool.shutdown_now_timeout(Duration::ZERO), (1, false));
+    assert!(later.is_cancelled());
+    go.send(()).unwrap();
+    assert!(pool.await_termination(Duration::MAX));
+    assert_eq!(pool.metrics().finished, 1);
+}
+
+// Contract: 72.
+pub(crate) fn now_leaves_nothing_to_a_thread_that_breaks_the_pool<P: LockPolicy>(_: &ThreadPool<P>) {
+    let (begin, begun) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let initializer = move |_| {
+        begin.send(()).unwrap();
+        gone.lock().unwrap().recv().unwrap();
+        Err::<(), _>("no connection")
+    };
+    let pool = Builder::<P>::default().max_workers(1).panic_handler(drop).initializer(initializer).build().unwrap();
+    let tasks = [(); 2].map(|()| pool.submit(|| ()));
+    begun.recv().unwrap();
+    assert_eq!(pool.shutdown_now_timeout(Duration::ZERO), (1, false));
+    go.send(()).unwrap();
+    let [first, second] = tasks.map(TaskHandle::result);
+    assert!(matches!(first, Err(TaskError::Broken(_))) && matches!(second, Err(TaskError::Cancelled)));
+    assert!(pool.await_termination(Duration::MAX));
+    assert_eq!(pool.metrics().cancelled, 2);
 }
 
 // Contract: 73.

@@ -22,6 +22,7 @@ use super::propagation::Propagation;
 use super::quiescence::Quiescence;
 use super::ranked::Ranked;
 use super::size::Size;
+use super::starting::Starting;
 use super::timeline::{Recorder, Timeline};
 use super::timer::Timer;
 use super::wait::{self, Waits};
@@ -108,6 +109,7 @@ pub(crate) struct Core<P: LockPolicy> {
     pub(crate) lock: Arc<Lock<P::Gate>>,
     pub(super) idle: Idle,
     pub(super) size: Size,
+    pub(super) starting: Starting,
     pub(super) parkers: Box<[CachePadded<Parker>]>,
     pub(super) counters: Box<[CachePadded<WorkerCounters>]>,
     places: Box<[Place<<P::Queue as RunQueue>::Local>]>,
@@ -168,6 +170,7 @@ impl<P: LockPolicy> Core<P> {
             lock,
             idle: Idle::new(target, threads),
             size: Size::new(config.workers),
+            starting: Starting::default(),
             parkers: (0..threads).map(|_| CachePadded::new(Parker::new())).collect(),
             counters: (0..threads).map(counters).collect(),
             free: Mutex::new((0..threads).rev().collect()),
@@ -338,7 +341,7 @@ impl<P: LockPolicy> Core<P> {
                 wait::has_woken();
             }
             Notify::Start => {
-                if let Err(error) = self.start_thread() {
+                if let Err(error) = self.start_thread(true) {
                     self.start_failed(&error);
                 }
             }
@@ -425,7 +428,7 @@ impl<P: LockPolicy> Core<P> {
         metrics.queue_depth = (self.queue.len() as u64 + self.ranked.len()).saturating_sub(stale)
             + self.waiting_for_values()
             + self.timer.len() as u64;
-        metrics.queue_depth += self.mail.len() as u64;
+        metrics.queue_depth += (self.mail.len() + self.starting.len()) as u64;
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;
         metrics
     }

@@ -67,6 +67,17 @@ impl<P: LockPolicy> Core<P> {
         cancelled
     }
 
+    /// As `drain`, and cancels what has not started; how many tasks that ends. A thread that was started for a task still gets one.
+    pub(crate) fn drain_now(self: &Arc<Self>) -> usize {
+        let is_paused = self.pause.is_on();
+        let timed = self.drain();
+        // In a pause it would have got none.
+        if !is_paused && !mutant("first_task_is_cancelled") {
+            self.leave_first_tasks();
+        }
+        timed + self.cancel_queued()
+    }
+
     /// Cancels what is queued, waits for its time or to be woken, or stands in line, but for what stands there without a handle, which ends when its turn
     /// comes; how many tasks that ends.
     pub(crate) fn cancel_queued(self: &Arc<Self>) -> usize {

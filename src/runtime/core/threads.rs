@@ -11,13 +11,13 @@ use crate::sync::{Arc, thread};
 use crate::task::TaskError;
 
 impl<P: LockPolicy> Core<P> {
-    /// Starts a thread that the counters know of.
-    pub(super) fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+    /// Starts a thread that the counters know of; `for_task`: because there is one.
+    pub(super) fn start_thread(self: &Arc<Self>, for_task: bool) -> io::Result<()> {
         let mut free = self.free.lock();
         let index = free.pop().expect("as many places as threads");
         let taken = self.threads_with(&free);
         drop(free);
-        self.start_thread_at(index, taken)
+        self.start_thread_at(index, taken, for_task)
     }
 
     /// How many places are taken if these are not.
@@ -26,12 +26,20 @@ impl<P: LockPolicy> Core<P> {
     }
 
     /// The same in a place that is not free any more.
-    pub(in crate::runtime) fn start_thread_at(self: &Arc<Self>, index: usize, taken: usize) -> io::Result<()> {
+    pub(in crate::runtime) fn start_thread_at(
+        self: &Arc<Self>,
+        index: usize,
+        taken: usize,
+        for_task: bool,
+    ) -> io::Result<()> {
+        if for_task {
+            self.starting.begin();
+        }
         let builder = self.thread_builder(index);
         let core = self.clone();
         // Locked over the start, so that the thread's end finds its handle in place.
         let mut place = self.places[index].thread.lock();
-        match builder.spawn(move || worker::main(core, index)) {
+        match builder.spawn(move || worker::main(core, index, for_task)) {
             Ok(handle) => {
                 *place = Some(handle);
                 self.size.has_started(taken);
@@ -39,9 +47,19 @@ impl<P: LockPolicy> Core<P> {
             }
             Err(error) => {
                 drop(place);
+                if for_task {
+                    self.give_up_first_task();
+                }
                 self.free.lock().push(index);
                 Err(error)
             }
+        }
+    }
+
+    /// A thread that was started for a task does not come to it. To be followed by a look at the queue, behind a barrier.
+    pub(in crate::runtime) fn give_up_first_task(&self) {
+        if let Some(task) = self.starting.give_up() {
+            self.queue.inject(task);
         }
     }
 
@@ -73,7 +91,7 @@ impl<P: LockPolicy> Core<P> {
     pub(crate) fn prestart(self: &Arc<Self>) -> (usize, io::Result<()>) {
         let mut started = 0;
         while self.idle.prestart(self.workers()) {
-            if let Err(error) = self.start_thread() {
+            if let Err(error) = self.start_thread(false) {
                 self.start_failures.add_shared(1);
                 let _none_left = self.idle.start_failed();
                 self.deliver();

@@ -2,7 +2,9 @@
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, Parker, check, size, thread};
-use crate::{Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, ThreadPool, as_completed, blocking};
+use crate::{
+    Builder, FineGrained, GlobalLock, LockFree, LockPolicy, TaskError, TaskHandle, ThreadPool, as_completed, blocking,
+};
 
 pub(super) fn pool<P: LockPolicy>(workers: usize, spares: usize) -> ThreadPool<P> {
     Builder::new().max_workers(workers).max_spares(spares).build().unwrap()
@@ -168,9 +170,11 @@ fn shutdown_runs_what_is_queued<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize
 
 fn shutdown_now_cancels_what_has_not_started<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
     let handles: Vec<_> = (0..tasks).map(|n| pool.submit(move || n)).collect();
-    let cancelled = pool.shutdown_now();
-    let unrun = handles.into_iter().map(|handle| handle.result()).filter(Result::is_err).count();
-    assert_eq!(unrun, cancelled);
+    let cancelled = pool.core().drain_now();
+    pool.shutdown();
+    let results: Vec<_> = handles.into_iter().map(|handle| handle.result()).collect();
+    assert!(results[0].is_ok(), "its thread has been started");
+    assert_eq!(results.iter().filter(|result| result.is_err()).count(), cancelled);
 }
 
 fn shutdown_against_submit<P: LockPolicy>(pool: ThreadPool<P>, tasks: usize) {
@@ -230,6 +234,65 @@ fn the_last_worker_ends_against_submit() {
     });
 }
 
+#[test]
+fn shutdown_now_against_a_worker_that_can_do_nothing() {
+    check(Some(1), || {
+        let builder = Builder::<FineGrained>::default().max_workers(1).max_spares(0).panic_handler(drop);
+        let pool = builder.initializer(|_| Err::<(), _>("no connection")).build().unwrap();
+        let handle = pool.submit(|| ());
+        pool.shutdown_now();
+        assert!(matches!(handle.result(), Err(TaskError::Broken(_))));
+    });
+}
+
+/// A pause that is over may have kept it.
+#[test]
+fn what_is_left_to_a_thread_is_something_to_do() {
+    check(Some(1), || {
+        let pool = pool::<FineGrained>(1, 0);
+        pool.pause();
+        let handle = pool.submit(|| ());
+        pool.resume();
+        pool.core().drain_now();
+        if pool.is_quiescent() {
+            assert!(handle.is_finished());
+        }
+        pool.shutdown();
+        handle.result().unwrap();
+    });
+}
+
+/// What is left to a thread that has not come is not overtaken by what another finds behind it.
+#[test]
+fn tasks_of_a_value_keep_their_order_in_a_shutdown_now() {
+    check(Some(1), || {
+        let pool = pool::<GlobalLock>(2, 0);
+        let value = pool.guarded(0);
+        let [blocks, goes_on] = [(); 2].map(|()| Arc::new(Parker::new()));
+        let first = pool.submit({
+            let (blocks, goes_on) = (blocks.clone(), goes_on.clone());
+            move || {
+                blocking(|| {
+                    blocks.unpark();
+                    goes_on.park();
+                });
+            }
+        });
+        blocks.park();
+        // Starts another thread.
+        let older = pool.when(&value, |value| std::mem::replace(value, 1));
+        let newer = pool.when(&value, |value| std::mem::replace(value, 2));
+        goes_on.unpark();
+        pool.shutdown_now();
+        first.result().unwrap();
+        let values = [older, newer].map(TaskHandle::result);
+        assert!(
+            matches!(values, [Ok(0) | Err(TaskError::Cancelled), Ok(0 | 1) | Err(TaskError::Cancelled)]),
+            "{values:?}"
+        );
+    });
+}
+
 /// Each model with so many workers, spares and tasks, and so many preemptions at most; under random schedules with more tasks.
 macro_rules! stamp {
     ($($model:ident: $($sizes:tt),+;)+) => {
@@ -276,7 +339,7 @@ stamp! {
     the_child_of_a_blocking_task_runs: (one: 1, 1, 1, 1);
     shrinking_against_submit: (two: 2, 0, 1, 1);
     shutdown_runs_what_is_queued: (one: 1, 0, 2, 2), (two: 2, 0, 2, 1), (three: 3, 0, 3, 1);
-    shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 1);
+    shutdown_now_cancels_what_has_not_started: (one: 1, 0, 1, 1), (second: 1, 0, 2, 2);
     shutdown_against_submit: (one: 1, 0, 1, 2), (two: 2, 0, 2, 1);
     the_last_handle_is_dropped_in_a_task: (one: 1, 0, 1, 3);
     a_dropped_pool_runs_what_is_queued: (one: 1, 0, 1, 3), (two: 2, 0, 2, 1);

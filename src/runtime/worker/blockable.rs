@@ -86,6 +86,7 @@ impl<P: LockPolicy> Blockable for Worker<P> {
         // In the hook of a thread's start, which counts as searching.
         if self.searching.take() {
             let _looks_below = self.core.idle.stop_searching();
+            self.give_up_first();
         }
         self.core.idle.block();
         self.wants();

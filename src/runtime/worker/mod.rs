@@ -54,6 +54,8 @@ pub(super) struct Worker<P: LockPolicy> {
     ended: Cell<Option<Instant>>,
     /// The same task, while it has let go.
     blocked: Cell<Option<&'static str>>,
+    /// Whether this thread was started for a task, and has not come to it yet.
+    starts: Cell<bool>,
     patience: Patience,
     turns: Turns,
     /// Whether it ends because it has been idle for so long.
@@ -62,7 +64,7 @@ pub(super) struct Worker<P: LockPolicy> {
     own: Cell<Option<Box<dyn Any>>>,
 }
 
-pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
+pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize, for_task: bool) {
     let local = core.take_local(index);
     let worker = Worker {
         local,
@@ -78,6 +80,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
         blocked_since: Cell::new(None),
         held_since: Cell::new(None),
         ended: Cell::new(None),
+        starts: Cell::new(for_task),
         patience: Patience::new(),
         turns: Turns::default(),
         leaves: Cell::new(false),
@@ -97,8 +100,8 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize) {
             worker.core.call_hook(|hooks| hooks.thread_stop.as_ref(), index);
         } else {
             // Started for what was submitted while the pool broke.
-            worker.core.discard_all(|| worker.core.refused());
             worker.retire();
+            worker.core.discard_all(|| worker.core.refused());
         }
     });
     let Worker { core, local, leaves, .. } = worker;
@@ -136,13 +139,11 @@ impl<P: LockPolicy> Worker<P> {
 
     fn run(&self, frame: &Frame) {
         let core = &*self.core;
+        if self.starts.get() {
+            self.run_first(frame);
+        }
         loop {
-            if core.pause.is_on() {
-                self.ended.set(None);
-                // It counts as active: nobody else could do more.
-                self.leave_gate();
-                core.pause.wait(|| core.may_be_quiescent());
-            }
+            self.rest_in_a_pause();
             if core.mail.is_there() && self.run_mail(frame) {
                 continue;
             }
@@ -152,12 +153,7 @@ impl<P: LockPolicy> Worker<P> {
             let found = if P::Gate::EXCLUSIVE && !self.holds.get() { Find::Empty } else { self.find() };
             match found {
                 Find::Task(task, source) => {
-                    if source == Source::Stolen {
-                        self.wants();
-                        core.counters[self.index].stolen.add_owned(1);
-                        self.note(Activity::Steal, "", self.clock());
-                    }
-                    self.search_no_more();
+                    self.has_found(source);
                     self.run_task(frame, task);
                     if let Some(task) = self.kept.take() {
                         self.run_batch(frame, task);
@@ -189,11 +185,59 @@ impl<P: LockPolicy> Worker<P> {
     }
 
     #[inline]
+    fn rest_in_a_pause(&self) {
+        if self.core.pause.is_on() {
+            self.ended.set(None);
+            // It counts as active: nobody else could do more.
+            self.leave_gate();
+            self.core.pause.wait(|| self.core.may_be_quiescent());
+        }
+    }
+
+    /// Runs the task for which this thread was started, or who is first by now.
+    #[cold]
+    fn run_first(&self, frame: &Frame) {
+        self.rest_in_a_pause();
+        if P::Gate::EXCLUSIVE {
+            self.enter_gate(Entrant::Ordinary);
+        }
+        let first = loop {
+            match self.core.starting.first(|| self.core.find_among_ranked(&self.local, &self.turns)) {
+                Find::Retry => hint::yield_now(),
+                found => break found,
+            }
+        };
+        self.starts.set(false);
+        if let Find::Task(task, source) = first {
+            self.run_before(frame, task, source);
+        }
+    }
+
+    /// Runs a task outside the loop over those in the queues.
+    fn run_before(&self, frame: &Frame, task: Task, source: Source) {
+        self.has_found(source);
+        self.run_batch(frame, task);
+        if P::Gate::EXCLUSIVE && self.core.gate().is_wanted() {
+            self.leave_gate();
+        }
+    }
+
+    #[inline]
     fn find(&self) -> Find {
         if self.core.ranked.waiting().is_none() {
             return self.core.queue.find(&self.local);
         }
         self.core.find_among_ranked(&self.local, &self.turns)
+    }
+
+    #[inline(always)]
+    fn has_found(&self, source: Source) {
+        if source == Source::Stolen {
+            self.wants();
+            self.core.counters[self.index].stolen.add_owned(1);
+            self.note(Activity::Steal, "", self.clock());
+        }
+        self.search_no_more();
     }
 
     fn has_nothing(&self) -> bool {
@@ -205,14 +249,10 @@ impl<P: LockPolicy> Worker<P> {
     fn run_mail(&self, frame: &Frame) -> bool {
         self.ended.set(None);
         let Some(task) = self.core.mail.take(self.index) else { return false };
-        self.search_no_more();
         if P::Gate::EXCLUSIVE && !self.holds.get() {
             self.enter_gate(Entrant::Ordinary);
         }
-        self.run_batch(frame, task);
-        if P::Gate::EXCLUSIVE && self.core.gate().is_wanted() {
-            self.leave_gate();
-        }
+        self.run_before(frame, task, Source::Injected);
         true
     }
 
@@ -240,8 +280,16 @@ impl<P: LockPolicy> Worker<P> {
 
     /// Takes no more tasks.
     fn retire(&self) {
+        self.give_up_first();
         self.leave_gate();
         self.search_no_more();
+    }
+
+    /// Leaves the task for which this thread was started to others.
+    fn give_up_first(&self) {
+        if self.starts.take() {
+            self.core.give_up_first_task();
+        }
     }
 
     /// A searcher that finds work wakes the next, if there is more.
