@@ -256,6 +256,7 @@ stamp! {
         twice_is_fine;
     guarded:
         transfers_on_pairs_and_triples_keep_the_sum,
+        an_array_is_lent_for_an_array,
         conflicting_tasks_run_in_the_order_of_their_submission,
         tasks_with_nothing_in_common_overlap,
         philosophers_all_eat,

@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Core;
+use super::request::Lender;
 use super::wants::{Line, Lockable, References, Want};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Access, ValueLock};
@@ -168,6 +169,15 @@ impl<K: Send + Sync, P: LockPolicy> Named<K, P> {
     /// The wish of the task that is being submitted.
     pub(crate) fn want(&self, access: Access) -> Want<P> {
         Want::new(self.0, access)
+    }
+}
+
+/// None if the gate covers all keys.
+impl<K: Send + Sync, P: LockPolicy> Lender for Option<Named<K, P>> {
+    #[inline]
+    fn gives(self) -> bool {
+        std::mem::forget(self);
+        true
     }
 }
 

@@ -17,11 +17,24 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, Backoff, UnsafeCell, local, mutant};
 use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
+/// What keeps a task's only value until it stands in line.
+pub(crate) trait Lender {
+    /// Whether its reference is the line's from now on.
+    fn gives(self) -> bool;
+}
+
+/// The user's own.
+impl Lender for () {
+    fn gives(self) -> bool {
+        false
+    }
+}
+
 /// The values that one task needs, and whether it has them. Part of the task, which stays alive until its turn has come in every line.
 pub(crate) struct Request<P, W> {
     /// Dropped by whoever gives the values back.
     wants: UnsafeCell<ManuallyDrop<W>>,
-    /// How many of the values it still waits for, one more while it is getting into line, and [`GIVEN_UP`].
+    /// How many of the values it still waits for, one more while it is getting into several lines, and [`GIVEN_UP`].
     pending: AtomicU32,
     pool: u32,
     /// Whether it may be queued like any task, by a gate that excludes the others anyway.
@@ -74,7 +87,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         // Keys that the gate covers are not even named.
         let all_unordered = !wants.all().is_empty() && wants.all().iter().all(|want| want.unordered);
         let unordered = !P::Lock::LINES && all_unordered;
-        let pending = u32::try_from(wants.all().len() + 1).ok().filter(|pending| *pending < LEFT);
+        let several = usize::from(wants.all().len() != 1);
+        let pending = u32::try_from(wants.all().len() + several).ok().filter(|pending| *pending < LEFT);
         let pending = AtomicU32::new(pending.expect("fewer than 2^30 values"));
         Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, unordered, policy: PhantomData }
     }
@@ -87,36 +101,59 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     }
 
     /// Gets into line for all the values at once, and queues the task to run as soon as it has them. `task` is the one that this is part of.
-    pub(crate) fn queue(&self, core: &Arc<Core<P>>, task: Task) {
+    pub(crate) fn queue(&self, core: &Arc<Core<P>>, task: Task, lender: impl Lender) {
         let task = task.into_ref();
-        // SAFETY: the task has one grant to come at least: that at the end.
+        // SAFETY: the task has one grant to come at least: that of its only value, or that at the end.
         let wants = unsafe { self.wants() };
         // SAFETY: `pending` counts it.
         let ticket = || unsafe { Ticket::of(task) };
-        // SAFETY: the submitter is here, and the task stays until it has left.
-        let join = |want, only| unsafe { Want::join(want, only, ticket) };
-        let is_in = |entry| u32::from(entry != Entry::Waits);
-        let granted = 1 + match wants {
-            [only] => is_in(join(only, true).0),
-            several => {
-                // Kept until the last: whoever comes behind this task in one line comes behind it in all.
-                let all_joined: SmallVec<[_; 2]> = several.iter().map(|want| join(want, false)).collect();
-                all_joined.iter().map(|(entry, _)| is_in(*entry)).sum()
+        match wants {
+            [only] => {
+                let ticket = || {
+                    // First: whoever has the ticket may let the task in.
+                    core.held_back.add_shared(1);
+                    ticket()
+                };
+                // SAFETY: the submitter is here, and the task stays until it has left.
+                let entry = unsafe { only.join(true, ticket) }.0;
+                match entry {
+                    // Perhaps it is gone.
+                    Entry::Waits => return,
+                    // SAFETY: as above.
+                    Entry::First if !lender.gives() => unsafe { only.retain() },
+                    Entry::First | Entry::Together => {}
+                }
             }
-        };
-        if granted as usize > wants.len() {
-            // No line has a ticket: nobody else knows of the request yet.
-            self.pending.store(0, Ordering::Relaxed);
-            // SAFETY: all is granted.
-            return unsafe { ready(core, task, None, self.unordered) };
+            several => {
+                let join = several.iter().map(|want| {
+                    // SAFETY: the submitter is here, and the task stays until it has left.
+                    let (entry, joined) = unsafe { want.join(false, ticket) };
+                    if entry == Entry::First {
+                        // SAFETY: as above.
+                        unsafe { want.retain() };
+                    }
+                    (entry, joined)
+                });
+                // Kept until the last: whoever comes behind this task in one line comes behind it in all.
+                let all_joined: SmallVec<[_; 2]> = join.collect();
+                let granted = all_joined.iter().filter(|(entry, _)| *entry != Entry::Waits).count();
+                drop(all_joined);
+                if granted < several.len() {
+                    core.held_back.add_shared(1);
+                    // SAFETY: so many are granted, and the one that stood for getting into line.
+                    if let Some(before) = unsafe { self.count_down(granted as u32 + 1) } {
+                        core.let_in.add_shared(1);
+                        // SAFETY: counted down to nothing above.
+                        unsafe { self.come(core, task, before, None) };
+                    }
+                    return;
+                }
+            }
         }
-        core.held_back.add_shared(1);
-        // SAFETY: so many are granted, and the one that stood for getting into line.
-        if let Some(before) = unsafe { self.count_down(granted) } {
-            core.let_in.add_shared(1);
-            // SAFETY: counted down to nothing above.
-            unsafe { self.come(core, task, before, None) };
-        }
+        // No line has a ticket: nobody else knows of the request yet.
+        self.pending.store(0, Ordering::Relaxed);
+        // SAFETY: all is granted.
+        unsafe { ready(core, task, None, self.unordered) };
     }
 
     /// The count before, if nothing is left of it. If something is, the task may be gone.
@@ -152,14 +189,34 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     fn leave(&self, given_up: bool) {
         // SAFETY: nobody else leaves, and nobody looks at the wants of a task that is neither running nor in line.
         let wants = unsafe { self.wants() };
-        // SAFETY: as above, and all have been granted.
-        let_in(|granted| wants.iter().for_each(|want| unsafe { want.leave(granted) }));
+        let mut free = false;
+        let_in(|granted| {
+            for want in wants {
+                // SAFETY: as above, and all have been granted.
+                unsafe { want.leave(granted) };
+                free |= want.is_free();
+            }
+        });
         if given_up {
             // Release pairs with the acquire in `passed_over`: who has seen it finds those who were let in.
             self.pending.fetch_or(LEFT, Ordering::Release);
         }
-        // What follows may be code of the user's.
+        if free {
+            Self::release(wants);
+        }
+        self.wants.with_mut(|wants| {
+            // SAFETY: nobody else looks at them any more.
+            let wants = unsafe { &mut *wants };
+            // SAFETY: once.
+            unsafe { ManuallyDrop::drop(wants) };
+        });
+    }
+
+    /// Releases the things whose lines have come to their end.
+    #[inline(never)]
+    fn release(wants: &[Want<P>]) {
         let free = || wants.iter().filter(|want| want.is_free());
+        // What follows may be code of the user's.
         // SAFETY: the lines' references.
         if free().any(|want| unsafe { want.is_last() }) {
             current::share_kept();
@@ -168,12 +225,6 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
             // SAFETY: the line's, which is empty, and which is not used again here.
             unsafe { want.release() };
         }
-        self.wants.with_mut(|wants| {
-            // SAFETY: nobody else looks at them any more.
-            let wants = unsafe { &mut *wants };
-            // SAFETY: once.
-            unsafe { ManuallyDrop::drop(wants) };
-        });
     }
 }
 

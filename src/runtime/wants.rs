@@ -160,12 +160,13 @@ impl<P: LockPolicy> Want<P> {
         (self.permits > limit.most()).then_some((self.permits, limit.most()))
     }
 
-    /// Gets into line, and keeps the thing alive if nobody else in the line does.
+    /// Gets into line. If it is the first there, the line needs a reference.
     ///
     /// # Safety
     /// The submitter has not returned. The task stays where it is until it has left. What is returned is dropped before that.
+    #[inline(always)]
     pub(super) unsafe fn join(&self, only: bool, ticket: impl FnOnce() -> Ticket) -> (Entry, Joined<'_, P>) {
-        let (entry, joined) = if self.stands() {
+        if self.stands() {
             // SAFETY: the caller's promise.
             match unsafe { self.thing() }.line() {
                 Line::Value(lock) => {
@@ -185,18 +186,14 @@ impl<P: LockPolicy> Want<P> {
             }
         } else {
             (Entry::First, Joined::None)
-        };
-        if entry == Entry::First {
-            // SAFETY: the caller's promise.
-            unsafe { self.retain() };
         }
-        (entry, joined)
     }
 
     /// Gets out of line.
     ///
     /// # Safety
     /// The task has been let in here, and leaves once. Nobody else looks at its wants.
+    #[inline]
     pub(super) unsafe fn leave(&self, granted: &mut Granted) {
         let is_free = !self.stands() || {
             // SAFETY: not left yet.
@@ -254,7 +251,7 @@ impl<P: LockPolicy> Want<P> {
     ///
     /// # Safety
     /// As for `thing`.
-    unsafe fn retain(&self) {
+    pub(super) unsafe fn retain(&self) {
         // SAFETY: the caller's promise.
         let retain = unsafe { self.thing() }.references().retain;
         // SAFETY: the thing's own.

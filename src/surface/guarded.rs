@@ -11,7 +11,7 @@ use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::Core;
 use crate::runtime::current;
 use crate::runtime::propagation::carried;
-use crate::runtime::request::{FOREIGN, Request};
+use crate::runtime::request::{FOREIGN, Lender, Request};
 use crate::runtime::wants::{Line, Lockable, References, Wants};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Arc, UnsafeCell};
@@ -235,7 +235,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     }
 
     /// Has `f` run by a worker once the values are its own: `&guarded` to change, [`guarded.shared()`](Guarded::shared) to read; one, a
-    /// tuple of up to eight, or a slice or `Vec` of them. [Keys](super::Keyed::key) and permits of a [limit](super::Limit) may be among them.
+    /// tuple of up to eight, or an array, slice or `Vec` of them. [Keys](super::Keyed::key) and permits of a [limit](super::Limit) may be among them.
     ///
     /// Tasks that share a value, at least one of them to change it, never overlap, and run in the order in which they were submitted. A
     /// reader that comes after a waiting writer waits behind it. No worker waits for a value: the task is queued to run when
@@ -258,6 +258,10 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// let length = pool.when(words.shared(), |words| words.len());
     /// append.result()?;
     /// assert_eq!(length.result()?, 9);
+    ///
+    /// let accounts = [pool.guarded(100), pool.guarded(0)];
+    /// let transfer = pool.when(&accounts, |[from, to]| (*from, *to) = (*from - 40, *to + 40));
+    /// transfer.result()?;
     ///
     /// let cells: Vec<_> = (0..100).map(|n| pool.guarded(n)).collect();
     /// let sum = pool.when(&cells, |cells| cells.into_iter().map(|cell| *cell).sum::<i32>());
@@ -311,7 +315,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     {
         let core = self.core();
         match ask(core, &values) {
-            Ok((request, places)) => submit(core, request, places, f),
+            Ok((request, places)) => submit(core, request, (), places, f),
             Err(error) => {
                 task::drop_quietly(f);
                 TaskHandle::new(task::refused(core.id, error))
@@ -344,7 +348,7 @@ impl<P: LockPolicy> ThreadPool<P> {
     {
         let core = self.core();
         match ask(core, &values) {
-            Ok((request, places)) => spawn(core, request, places, f).map_err(TaskError::from),
+            Ok((request, places)) => spawn(core, request, (), places, f).map_err(TaskError::from),
             Err(error) => {
                 task::drop_quietly(f);
                 Err(error)
@@ -362,8 +366,14 @@ fn ask<P: LockPolicy, V: Values<P>>(core: &Core<P>, values: &V) -> Result<Asked<
     Ok((Request::new(wants, core)?, places))
 }
 
-/// Has `f` run once the request has all that it wants. The caller has a reference to each of these.
-pub(super) fn submit<P, W, L, T, F>(core: &Arc<Core<P>>, request: Request<P, W>, places: L, f: F) -> TaskHandle<T>
+/// Has `f` run once the request has all that it wants. The caller has a reference to each of these, or `lender` has.
+pub(super) fn submit<P, W, L, T, F>(
+    core: &Arc<Core<P>>,
+    request: Request<P, W>,
+    lender: impl Lender,
+    places: L,
+    f: F,
+) -> TaskHandle<T>
 where
     P: LockPolicy,
     W: Wants<P>,
@@ -375,12 +385,18 @@ where
         task::drop_quietly(f);
         return TaskHandle::new(task::refused(core.id, core.refused()));
     }
-    let queue = |request: &Request<P, W>, task| request.queue(core, task);
+    let queue = |request: &Request<P, W>, task| request.queue(core, task, lender);
     TaskHandle::new(task::needing(core.id, request, carried(core, lend(places, f)), queue))
 }
 
 /// As `submit`, without a handle.
-pub(super) fn spawn<P, W, L, F>(core: &Arc<Core<P>>, request: Request<P, W>, places: L, f: F) -> Result<(), Refused>
+pub(super) fn spawn<P, W, L, F>(
+    core: &Arc<Core<P>>,
+    request: Request<P, W>,
+    lender: impl Lender,
+    places: L,
+    f: F,
+) -> Result<(), Refused>
 where
     P: LockPolicy,
     W: Wants<P>,
@@ -391,7 +407,7 @@ where
         task::drop_quietly(f);
         return Err(Refused::by(core));
     }
-    task::detached_needing(request, carried(core, lend(places, f)), |request, task| request.queue(core, task));
+    task::detached_needing(request, carried(core, lend(places, f)), |request, task| request.queue(core, task, lender));
     Ok(())
 }
 

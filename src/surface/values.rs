@@ -7,13 +7,13 @@ use crate::runtime::wants::{Many, One, Want, Wants};
 use crate::sync::Arc;
 
 /// What a task can name in [`ThreadPool::when`](super::ThreadPool::when): `&`[`Guarded`], [`Shared`], [`Key`](super::Key), `&`[`Limit`](super::Limit),
-/// [`Permits`](super::Permits), tuples of up to eight, slices and `Vec`s of them.
+/// [`Permits`](super::Permits), tuples of up to eight, arrays, slices and `Vec`s of them.
 pub trait Values<P: LockPolicy>: sealed::Want<P> {}
 
 impl<P: LockPolicy, V: sealed::Want<P>> Values<P> for V {}
 
-/// What the closure of [`ThreadPool::when`](super::ThreadPool::when) gets for `V`: `&mut T` for a `&Guarded<T>`, `&T` for a `Shared<T>`, a tuple for a tuple, and a
-/// `Vec` for a slice or a `Vec`.
+/// What the closure of [`ThreadPool::when`](super::ThreadPool::when) gets for `V`: `&mut T` for a `&Guarded<T>`, `&T` for a `Shared<T>`, a tuple for a tuple, an
+/// array for an array, and a `Vec` for a slice or a `Vec`.
 pub type Lent<'a, P, V> = <<V as sealed::Want<P>>::Places as sealed::Places>::Lent<'a>;
 
 pub(super) mod sealed {
@@ -149,6 +149,26 @@ impl<L: sealed::Places> sealed::Places for Vec<L> {
     }
 }
 
+impl<L: sealed::Places, const N: usize> sealed::Places for [L; N] {
+    type Lent<'a> = [L::Lent<'a>; N];
+    const LENDS: bool = L::LENDS;
+
+    unsafe fn is_poisoned(&self) -> bool {
+        // SAFETY: the same promise, for each.
+        self.iter().any(|place| unsafe { place.is_poisoned() })
+    }
+
+    unsafe fn poison(&self) {
+        // SAFETY: the same promise, for each.
+        self.iter().for_each(|place| unsafe { place.poison() });
+    }
+
+    unsafe fn lend<'a>(&self) -> Self::Lent<'a> {
+        // SAFETY: the same promise, for each.
+        self.each_ref().map(|place| unsafe { place.lend() })
+    }
+}
+
 impl<T: Send, P: LockPolicy> sealed::Want<P> for &Guarded<T, P> {
     type Places = Place<T, P>;
     type Wants = One<P>;
@@ -185,6 +205,27 @@ where
 
     fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
         self.iter().map(|value| value.want(wants)).collect()
+    }
+}
+
+impl<V: sealed::Want<P>, P: LockPolicy, const N: usize> sealed::Want<P> for [V; N] {
+    type Places = [V::Places; N];
+    type Wants = Many<P>;
+
+    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
+        self.each_ref().map(|value| value.want(wants))
+    }
+}
+
+impl<'v, V, P: LockPolicy, const N: usize> sealed::Want<P> for &'v [V; N]
+where
+    &'v V: sealed::Want<P>,
+{
+    type Places = [<&'v V as sealed::Want<P>>::Places; N];
+    type Wants = Many<P>;
+
+    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
+        self.each_ref().map(|value| value.want(wants))
     }
 }
 

@@ -76,6 +76,23 @@ pub(crate) fn transfers_on_pairs_and_triples_keep_the_sum<P: LockPolicy>(pool: &
     assert_eq!((metrics.panicked, metrics.queue_depth), (0, 0));
 }
 
+/// What is lent for an array can be taken apart.
+pub(crate) fn an_array_is_lent_for_an_array<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let accounts = [3, 4].map(|balance| pool.guarded(Account::new(balance)));
+    let transfer = pool.when(&accounts, |[from, to]| {
+        from.change(-3);
+        to.change(3);
+        [from.balance, to.balance]
+    });
+    assert_eq!(transfer.result().unwrap(), [0, 7]);
+    let readers = accounts.each_ref().map(|account| account.shared());
+    assert_eq!(pool.when(&readers, |[from, to]| to.balance - from.balance).result().unwrap(), 7);
+    let [a, b] = &accounts;
+    pool.when([a, b], |[a, b]| std::mem::swap(&mut a.balance, &mut b.balance)).result().unwrap();
+    assert_eq!(pool.when(a, |a| a.balance).result().unwrap(), 7);
+    assert!(matches!(pool.when([a, a], |_| ()).result(), Err(TaskError::Aliased)));
+}
+
 // Contract: 104.
 pub(crate) fn conflicting_tasks_run_in_the_order_of_their_submission<P: LockPolicy>(pool: &ThreadPool<P>) {
     let log = pool.guarded(Vec::new());

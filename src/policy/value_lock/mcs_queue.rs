@@ -49,12 +49,14 @@ const FIRST: u32 = 1 << 4;
 const ENDED: u32 = 1 << 5;
 
 impl Node {
+    #[inline]
     fn is_writer(&self) -> bool {
         // Relaxed: set before the node was linked.
         self.state.load(Ordering::Relaxed) & WRITER != 0
     }
 
     /// The node behind this one, which is there or just on its way.
+    #[inline]
     fn next(&self) -> NonNull<Self> {
         let backoff = Backoff::new();
         loop {
@@ -68,6 +70,7 @@ impl Node {
 
     /// # Safety
     /// The caller is the one that lets it in.
+    #[inline]
     unsafe fn grant(&self, granted: &mut Granted) {
         // SAFETY: the caller's promise.
         self.ticket
@@ -76,6 +79,7 @@ impl Node {
             .for_each(|ticket| granted.push(ticket));
     }
 
+    #[inline]
     fn wait_until_joined(&self) {
         let backoff = Backoff::new();
         // Acquire: who comes behind it comes behind in all lines.
@@ -122,6 +126,7 @@ impl McsQueue {
     }
 
     /// Who is behind the first; none, and the value is free, if nobody is.
+    #[inline]
     fn successor(&self, first: &Node) -> Option<NonNull<Node>> {
         if first.next.load(Ordering::Acquire).is_null() {
             let this = ptr::from_ref(first).cast_mut();
@@ -132,6 +137,18 @@ impl McsQueue {
             }
         }
         Some(first.next())
+    }
+
+    /// Who is behind one that does not leave meanwhile; none if that is the last, or does not yet stand in all of its lines, as then nobody has got into
+    /// line behind it. Waits for one that is just getting there itself: others may have got behind it.
+    fn behind_it(&self, node: &Node) -> Option<NonNull<Node>> {
+        let next = node.next.load(Ordering::Acquire);
+        if !next.is_null() {
+            return NonNull::new(next);
+        }
+        let has_joined = node.state.load(Ordering::Acquire) & JOINED != 0 || mutant("mcs_search_waits_for_joins");
+        let is_last = ptr::eq(self.tail.load(Ordering::Acquire), node) || mutant("mcs_search_ends_at_a_gap");
+        (has_joined && !is_last).then(|| node.next())
     }
 
     /// Lets in a reader that is first, and those right behind it.
@@ -163,6 +180,7 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
         Self { tail: AtomicPtr::new(ptr::null_mut()) }
     }
 
+    #[inline]
     unsafe fn join<'a>(
         &'a self,
         access: Access,
@@ -171,27 +189,26 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
         ticket: impl FnOnce() -> Ticket,
     ) -> (Entry, Joined<'a>) {
         let reads = access == Access::Shared;
+        let in_all = if only { JOINED } else { 0 };
         let node = if reads {
             let node = Box::into_raw(Box::default());
             // Release pairs with the acquire in `behind`; the task itself comes back for it in `leave`.
             place.next.store(node, Ordering::Release);
             node
         } else {
-            place.state.store(if only { WRITER | JOINED } else { WRITER }, Ordering::Relaxed);
+            place.state.store(WRITER | in_all, Ordering::Relaxed);
             ptr::from_ref(place).cast_mut()
         };
         let this = node;
         // SAFETY: the task's own, or just made.
         let node = unsafe { &*this };
-        // A reader has others wait until it knows whether it reads.
-        let joined = Joined((reads || !only).then_some(node));
+        let joined = Joined((!only).then_some(node));
         // Linearization point of the order in line.
         // SAFETY: whoever was the last stays until the node behind it, this one, is linked.
         let before = unsafe { self.tail.swap(this, Ordering::AcqRel).as_ref() };
         let Some(before) = before else {
             if reads {
-                // Relaxed: who comes behind looks at it after `JOINED`.
-                node.state.store(READS | FIRST, Ordering::Relaxed);
+                node.state.store(READS | FIRST | in_all, Ordering::Release);
             }
             return (Entry::First, joined);
         };
@@ -200,17 +217,21 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
             let seen = before.state.fetch_or(READER_BEHIND, Ordering::AcqRel);
             seen & READS != 0 || mutant("mcs_reads_unasked")
         };
-        if together {
-            node.state.store(READS, Ordering::Relaxed);
-        } else {
+        if !together {
             // SAFETY: not linked yet.
             node.ticket.with_mut(|place| unsafe { *place = Some(ticket()) });
         }
+        if reads {
+            // A reader has others wait until it knows whether it reads. Release: as in `Joined`.
+            node.state.store(if together { READS } else { 0 } | in_all, Ordering::Release);
+        }
         let order = if mutant("mcs_links_relaxed") { Ordering::Relaxed } else { Ordering::Release };
         before.next.store(this, order);
+        // From here on the node may be let in, and be gone, if this was the only join.
         (if together { Entry::Together } else { Entry::Waits }, joined)
     }
 
+    #[inline]
     unsafe fn leave(&self, access: Access, place: &Node, granted: &mut Granted) -> bool {
         if access == Access::Shared {
             let node = NonNull::new(place.next.load(Ordering::Relaxed)).expect("a reader that has joined has a node");
@@ -234,19 +255,17 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
 
     unsafe fn behind(&self, access: Access, place: &Node, _task: TaskRef, visit: &mut dyn FnMut(&Ticket)) {
         let mut conflicts = access == Access::Exclusive;
-        let mut node = place.next.load(Ordering::Acquire);
         // SAFETY: a reader's own node, which stays until it has ended; or null, if its task is just getting into line.
-        if let (Access::Shared, Some(own)) = (access, unsafe { node.as_ref() }) {
-            node = own.next.load(Ordering::Acquire);
-        }
+        let own = if conflicts { Some(place) } else { unsafe { place.next.load(Ordering::Acquire).as_ref() } };
+        let mut last = own;
         // SAFETY: all who are behind wait for this one to end, or are readers whose nodes stay until they are first, which takes that too.
-        while let Some(behind) = unsafe { node.as_ref() } {
+        while let Some(behind) = last.and_then(|last| self.behind_it(last)).map(|behind| unsafe { behind.as_ref() }) {
             conflicts |= behind.is_writer();
             if conflicts {
                 // SAFETY: it waits, so its ticket is not touched meanwhile.
                 behind.ticket.with(|ticket| unsafe { &*ticket }.iter().for_each(&mut *visit));
             }
-            node = behind.next.load(Ordering::Acquire);
+            last = Some(behind);
         }
     }
 }

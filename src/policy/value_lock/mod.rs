@@ -86,7 +86,8 @@ pub unsafe trait ValueLock<G: Gate>: Send + Sync + Sized + 'static {
     /// is granted. `only` says that the task joins no other lock; several are joined in the order of their addresses, and what the joins return is kept until the last.
     ///
     /// # Safety
-    /// The place is fresh, and stays where it is until its `leave` has returned. What is returned is dropped before that.
+    /// The place is fresh, and stays where it is until its `leave` has returned. What is returned is dropped before that; but with `only` the task may be let in, and
+    /// its place be gone, once the line has the ticket: then what is returned does not look at the place.
     unsafe fn join<'a>(
         &'a self,
         access: Access,

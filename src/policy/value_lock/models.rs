@@ -237,6 +237,20 @@ fn a_reader_behind_a_waiting_writer_waits<L: ValueLock<OpenGate>>() {
     assert_eq!(last.leaves(), 1);
 }
 
+/// Writer, and another behind whom, perhaps before he has quite got there, comes a third.
+fn a_search_finds_who_is_in_line<L: ValueLock<OpenGate>>() {
+    let shared = values::<L, 1>();
+    let first = Player::joins(&*shared, Access::Exclusive);
+    let other = shared.clone();
+    let thread = thread::spawn(move || play(&*other, Access::Exclusive));
+    let last = Player::joins(&*shared, Access::Exclusive);
+    assert!(first.delays().contains(&last.task));
+    first.leaves();
+    last.uses();
+    last.leaves();
+    thread.join().unwrap();
+}
+
 /// Writer, and two who wait; a reader who does not mind its place comes at any moment.
 fn a_reader_that_overtakes_meets_no_writer<L: ValueLock<OpenGate>>() {
     let shared = values::<L, 1>();
@@ -283,5 +297,6 @@ stamp! {
     a_reader_and_two_writers: Some(3), Some(2);
     three_readers: Some(3), Some(1);
     a_reader_behind_a_waiting_writer_waits: None, Some(4);
+    a_search_finds_who_is_in_line: None, None;
     a_reader_that_overtakes_meets_no_writer: None, Some(4);
 }

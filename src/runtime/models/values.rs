@@ -122,6 +122,32 @@ fn shutdown_now_ends_who_stands_in_line<P: LockPolicy>(pool: ThreadPool<P>) {
     shutdown.join().unwrap();
 }
 
+/// It looks along a line, and finds one who has got into that line, and not yet into the next.
+fn shutdown_now_against_a_task_with_two_values<P: LockPolicy>(pool: ThreadPool<P>) {
+    let values = [number(&pool), number(&pool)];
+    let [begins, submits, ends] = [(); 3].map(|()| Arc::new(Parker::new()));
+    let (begun, submitted, end) = (begins.clone(), submits.clone(), ends.clone());
+    let holder = pool.when(&values, move |_| {
+        begins.unpark();
+        ends.park();
+    });
+    begun.park();
+    let submitter = {
+        let (pool, values) = (pool.clone(), values.clone());
+        thread::spawn(move || {
+            submits.unpark();
+            pool.when(&values, |_| ()).result()
+        })
+    };
+    submitted.park();
+    pool.core().drain_now();
+    end.unpark();
+    pool.shutdown();
+    holder.result().unwrap();
+    let second = submitter.join().unwrap();
+    assert!(second.is_err_and(|error| error.is_cancelled() || matches!(error, TaskError::Refused)));
+}
+
 /// The last release of a key against a new task with it, which must find the same entry or a new one after the old.
 fn a_key_that_goes_and_comes_back_excludes<P: LockPolicy>(pool: ThreadPool<P>) {
     let keys = pool.keyed::<u32>();
@@ -202,11 +228,13 @@ mod lines {
     use super::*;
     stamp!(@policy fine FineGrained;
         shutdown_now_ends_who_stands_in_line: (one: 1, 1);
+        shutdown_now_against_a_task_with_two_values: (one: 1, 1);
         a_callback_can_wait_for_the_next_task: (two: 2, 1);
         a_task_alone_excludes_new_keys: (one: 1, 1), (two: 2, 0);
     );
     stamp!(@policy lock_free LockFree;
         shutdown_now_ends_who_stands_in_line: (one: 1, 1);
+        shutdown_now_against_a_task_with_two_values: (one: 1, 1);
         a_callback_can_wait_for_the_next_task: (two: 2, 1);
         a_task_alone_excludes_new_keys: (one: 1, 1), (two: 2, 0);
     );
