@@ -56,6 +56,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     ///
     /// # Panics
     /// If one is not of that pool, nor covered by its lock.
+    #[inline]
     pub(crate) fn new(mut wants: W, core: &Core<P>) -> Result<Self, TaskError> {
         wants.sort();
         let distinct = wants.all().windows(2).all(|pair| pair[0].address() != pair[1].address());

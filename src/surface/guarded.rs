@@ -390,6 +390,7 @@ where
 }
 
 /// As `submit`, without a handle.
+#[inline]
 pub(super) fn spawn<P, W, L, F>(
     core: &Arc<Core<P>>,
     request: Request<P, W>,

@@ -36,6 +36,7 @@ impl<F: FnOnce() + Send, N: Needs + 'static> Detached<F, N> {
     /// Whether the memory has to stay until the closure is gone.
     const STAYS: bool = size_of::<N>() > 0;
 
+    #[inline]
     fn made(needs: N, closure: F) -> NonNull<Header> {
         let needing = Needing { header: Header::new(&Self::VTABLE), needs };
         memory::allocate(Self { needing, closure }).cast()
@@ -158,6 +159,7 @@ pub(crate) unsafe fn detached_in<F: FnOnce() + Send, N: Needs + 'static>(needs: 
 
 /// A task that must not run before it has what it needs: `queue` gets it, and queues it to run when that is so. The needs stay until the task
 /// has been handed on.
+#[inline]
 pub(crate) fn detached_needing<F, N>(needs: N, closure: F, queue: impl FnOnce(&N, Task))
 where
     F: FnOnce() + Send + 'static,

@@ -32,6 +32,7 @@ impl Line {
     }
 
     /// Lets somebody in if nobody there is in the way.
+    #[inline]
     fn let_in(&mut self, access: Access) -> bool {
         match access {
             Access::Exclusive if self.writer || (self.readers > 0 && !mutant("wait_list_writer_ignores_readers")) => {
@@ -75,6 +76,7 @@ unsafe impl<G: Gate> ValueLock<G> for WaitList {
         Self(Mutex::new(Line::default()))
     }
 
+    #[inline]
     unsafe fn join<'a>(
         &'a self,
         access: Access,
@@ -114,6 +116,7 @@ unsafe impl<G: Gate> ValueLock<G> for WaitList {
         unsafe { ValueLock::<G>::join(self, access, place, only, ticket) }
     }
 
+    #[inline]
     unsafe fn leave(&self, access: Access, (): &(), granted: &mut Granted) -> bool {
         let mut line = self.0.lock();
         match access {
