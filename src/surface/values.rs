@@ -7,7 +7,7 @@ use crate::runtime::wants::{Many, One, Want, Wants};
 use crate::sync::Arc;
 
 /// What a task can name in [`ThreadPool::when`](super::ThreadPool::when): `&`[`Guarded`], [`Shared`], [`Key`](super::Key), `&`[`Limit`](super::Limit),
-/// [`Permits`](super::Permits), tuples of up to eight, arrays, slices and `Vec`s of them.
+/// [`Permits`](super::Permits), tuples of up to eight, arrays, slices and `Vec`s of them, and of references to them.
 pub trait Values<P: LockPolicy>: sealed::Want<P> {}
 
 impl<P: LockPolicy, V: sealed::Want<P>> Values<P> for V {}
@@ -19,6 +19,11 @@ pub type Lent<'a, P, V> = <<V as sealed::Want<P>>::Places as sealed::Places>::Le
 pub(super) mod sealed {
     use super::{LockPolicy, Wants};
 
+    #[diagnostic::on_unimplemented(
+        message = "a task can't name `{Self}`",
+        label = "not a guarded value of a pool with the policy `{P}`",
+        note = "name `&Guarded<T>`, `.shared()` of one, keys, limits, or tuples, arrays, slices and `Vec`s of these"
+    )]
     pub trait Want<P: LockPolicy> {
         type Places: Places;
         /// Has room for them.
@@ -193,6 +198,19 @@ impl<T: Send + Sync, P: LockPolicy> sealed::Want<P> for Shared<T, P> {
 
     fn want(&self, wants: &mut impl Wants<P>) -> ReadPlace<T, P> {
         ReadPlace(Place::of(&self.value, Access::Shared, wants))
+    }
+}
+
+/// As in a `Vec` of references.
+impl<'v, V: ?Sized, P: LockPolicy> sealed::Want<P> for &&'v V
+where
+    &'v V: sealed::Want<P>,
+{
+    type Places = <&'v V as sealed::Want<P>>::Places;
+    type Wants = <&'v V as sealed::Want<P>>::Wants;
+
+    fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
+        (**self).want(wants)
     }
 }
 

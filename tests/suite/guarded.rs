@@ -90,6 +90,9 @@ pub(crate) fn an_array_is_lent_for_an_array<P: LockPolicy>(pool: &ThreadPool<P>)
     let [a, b] = &accounts;
     pool.when([a, b], |[a, b]| std::mem::swap(&mut a.balance, &mut b.balance)).result().unwrap();
     assert_eq!(pool.when(a, |a| a.balance).result().unwrap(), 7);
+    let picked = vec![b, a];
+    let balances = pool.when(&picked, |picked| [picked[0].balance, picked[1].balance]);
+    assert_eq!(balances.result().unwrap(), [0, 7]);
     assert!(matches!(pool.when([a, a], |_| ()).result(), Err(TaskError::Aliased)));
 }
 
