@@ -18,12 +18,25 @@ impl<P: LockPolicy> Core<P> {
         ended
     }
 
-    /// Leaves a task to each thread that was started for one.
-    pub(super) fn leave_first_tasks(&self) {
-        // Where the queue's order is that of the tasks' accesses, another thread could come before to what has been submitted later.
-        let alone = |starting| starting == 1 && self.idle.load().threads() == 1;
-        let keep_order = P::Lock::LINES || mutant("left_tasks_are_overtaken");
-        self.starting.leave(|starting| keep_order || alone(starting), || self.take_any());
+    /// Leaves a task to each thread that was started for one. How many others that ends.
+    pub(super) fn leave_first_tasks(self: &Arc<Self>) -> usize {
+        // Has those in hand that it ends.
+        let _helping = self.helping();
+        let mut others = Vec::new();
+        self.starting.leave(|threads| {
+            // Where the queue's order is that of the tasks' accesses, another thread could come before to what has been submitted later.
+            let keeps_order = P::Lock::LINES || (threads == 1 && self.idle.load().threads() == 1);
+            let may_be_left = |task: &Task| keeps_order || !task.is_ordered() || mutant("left_tasks_are_overtaken");
+            loop {
+                let task = self.take_any()?;
+                if may_be_left(&task) {
+                    return Some(task);
+                }
+                others.push(task);
+            }
+        });
+        let end = || others.into_iter().map(|task| usize::from(self.discard(task, self.unrun()))).sum();
+        self.ending(end)
     }
 
     /// Cancels what is queued now, and not what comes meanwhile; how many tasks that ends.

@@ -294,6 +294,11 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
         });
     }
 
+    /// Also where none is named, as the gate covers its key.
+    fn is_ordered(&self) -> bool {
+        true
+    }
+
     fn behind(&self, task: TaskRef, walk: &mut dyn Walk) {
         // SAFETY: only asked of tasks that hold or wait for values.
         for want in unsafe { self.wants() } {

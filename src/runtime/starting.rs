@@ -51,19 +51,16 @@ impl Starting {
         }
     }
 
-    /// Leaves each of the threads a task, while there are any, if `may` says so of their number.
-    pub(super) fn leave(&self, may: impl FnOnce(usize) -> bool, mut take: impl FnMut() -> Option<Task>) {
+    /// Leaves each of the threads a task, while there are any to `take`, which is told how many threads these are.
+    pub(super) fn leave(&self, mut take: impl FnMut(usize) -> Option<Task>) {
         let mut firsts = self.0.lock();
         let threads = firsts.threads;
-        if !may(threads) {
-            return;
-        }
         if mutant("first_tasks_left_late") {
             drop(firsts);
             firsts = self.0.lock();
         }
         while firsts.left.len() < threads
-            && let Some(task) = take()
+            && let Some(task) = take(threads)
         {
             firsts.left.push_back(task);
         }

@@ -140,8 +140,8 @@ impl<P: LockPolicy> ThreadPool<P> {
     /// cancelled.
     ///
     /// A thread that was started for a task and has not come to it yet still runs one, the next in turn: if a [`submit`](Self::submit) starts a
-    /// thread, its task is not cancelled by a shutdown that follows at once, as with Java's executors. Not so in a [pause](Self::pause), and
-    /// under [`GlobalLock`](crate::GlobalLock) only if it is the pool's only thread.
+    /// thread, its task is not cancelled by a shutdown that follows at once, as with Java's executors. Not so in a [pause](Self::pause), nor under
+    /// [`GlobalLock`](crate::GlobalLock) for a task with values or keys, if the pool has other threads.
     #[doc(alias = "terminate")]
     pub fn shutdown_now(&self) -> usize {
         let cancelled = self.core().drain_now();

@@ -43,6 +43,10 @@ pub(crate) trait Needs: Send + Sync {
     /// Code of the user's is about to be called, before the one that runs the task goes on.
     #[inline]
     fn before_user_code(&self) {}
+    /// Whether tasks that came before it may have to run before it.
+    fn is_ordered(&self) -> bool {
+        false
+    }
     /// Tells scopes apart; null if the task is of none.
     fn scope(&self) -> *const () {
         ptr::null()
@@ -130,11 +134,19 @@ impl TaskRef {
 }
 
 impl Task {
+    fn needs(&self) -> &dyn Needs {
+        // SAFETY: the executor's reference keeps it alive.
+        unsafe { TaskRef(self.header()).needs() }
+    }
+
     /// Tells the scope that it is of; null for none.
     pub(crate) fn scope(&self) -> *const () {
-        let task = TaskRef(self.header());
-        // SAFETY: the executor's reference keeps it alive.
-        unsafe { task.needs() }.scope()
+        self.needs().scope()
+    }
+
+    /// Whether tasks that came before it may have to run before it, as they need the same.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.needs().is_ordered()
     }
 
     /// The executor's reference goes with the pointer.

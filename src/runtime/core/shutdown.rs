@@ -72,10 +72,9 @@ impl<P: LockPolicy> Core<P> {
         let is_paused = self.pause.is_on();
         let timed = self.drain();
         // In a pause it would have got none.
-        if !is_paused && !mutant("first_task_is_cancelled") {
-            self.leave_first_tasks();
-        }
-        timed + self.cancel_queued()
+        let leaves = !is_paused && !mutant("first_task_is_cancelled");
+        let ended = if leaves { self.leave_first_tasks() } else { 0 };
+        timed + ended + self.cancel_queued()
     }
 
     /// Cancels what is queued, waits for its time or to be woken, or stands in line, but for what stands there without a handle, which ends when its turn

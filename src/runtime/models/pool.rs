@@ -262,23 +262,42 @@ fn what_is_left_to_a_thread_is_something_to_do() {
     });
 }
 
+/// A pool of two workers, whose first blocks until it may go on.
+fn half_blocked() -> (ThreadPool<GlobalLock>, TaskHandle<()>, Arc<Parker>) {
+    let pool = pool::<GlobalLock>(2, 0);
+    let [blocks, goes_on] = [(); 2].map(|()| Arc::new(Parker::new()));
+    let first = pool.submit({
+        let (blocks, goes_on) = (blocks.clone(), goes_on.clone());
+        move || {
+            blocking(|| {
+                blocks.unpark();
+                goes_on.park();
+            });
+        }
+    });
+    blocks.park();
+    (pool, first, goes_on)
+}
+
+#[test]
+fn shutdown_now_leaves_the_second_thread_its_task() {
+    check(Some(1), || {
+        let (pool, first, goes_on) = half_blocked();
+        let second = pool.submit(|| ());
+        assert_eq!(pool.core().drain_now(), 0);
+        goes_on.unpark();
+        pool.shutdown();
+        first.result().unwrap();
+        second.result().unwrap();
+    });
+}
+
 /// What is left to a thread that has not come is not overtaken by what another finds behind it.
 #[test]
 fn tasks_of_a_value_keep_their_order_in_a_shutdown_now() {
     check(Some(1), || {
-        let pool = pool::<GlobalLock>(2, 0);
+        let (pool, first, goes_on) = half_blocked();
         let value = pool.guarded(0);
-        let [blocks, goes_on] = [(); 2].map(|()| Arc::new(Parker::new()));
-        let first = pool.submit({
-            let (blocks, goes_on) = (blocks.clone(), goes_on.clone());
-            move || {
-                blocking(|| {
-                    blocks.unpark();
-                    goes_on.park();
-                });
-            }
-        });
-        blocks.park();
         // Starts another thread.
         let older = pool.when(&value, |value| std::mem::replace(value, 1));
         let newer = pool.when(&value, |value| std::mem::replace(value, 2));
