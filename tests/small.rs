@@ -94,6 +94,25 @@ fn values_and_keys_exclude<P: LockPolicy>() {
     assert_eq!(pool.when((a.shared(), b.shared()), |(a, b)| (*a, *b)).result().unwrap(), (4, 4));
 }
 
+/// The task may have run, and be gone, before its submitter has got it into line.
+fn a_task_with_one_value_goes_while_it_is_submitted<P: LockPolicy>() {
+    let pool = pool::<P>();
+    let value = pool.guarded(0);
+    let keys = pool.keyed::<u8>();
+    let submit = |pool: &ThreadPool<P>| {
+        for _ in 0..3 {
+            pool.spawn_when(&value, |value| *value += 1).unwrap();
+            pool.spawn_when(value.shared(), |value| assert!(*value > 0)).unwrap();
+            keys.spawn(0, || ()).unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| submit(&pool));
+        submit(&pool);
+    });
+    assert_eq!(pool.when(&value, |value| *value).result().unwrap(), 6);
+}
+
 fn futures_and_promises_end<P: LockPolicy>() {
     let pool = pool::<P>();
     let (promise, made) = lockgrain::promise();
@@ -134,6 +153,7 @@ stamp! {
     what_nobody_takes_is_dropped,
     halves_and_scopes_borrow,
     values_and_keys_exclude,
+    a_task_with_one_value_goes_while_it_is_submitted,
     futures_and_promises_end,
     shutdown_now_ends_what_is_queued,
 }
