@@ -20,8 +20,6 @@ impl<P: LockPolicy> Core<P> {
 
     /// Leaves a task to each thread that was started for one. How many others that ends.
     pub(super) fn leave_first_tasks(self: &Arc<Self>) -> usize {
-        // Has those in hand that it ends.
-        let _helping = self.helping();
         let mut others = Vec::new();
         self.starting.leave(|threads| {
             // Where the queue's order is that of the tasks' accesses, another thread could come before to what has been submitted later.
