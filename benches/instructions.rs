@@ -44,6 +44,8 @@ enum Case {
     Map,
     /// A task for a guarded value, and its result.
     When,
+    /// A task for two guarded values, and its result.
+    WhenTwo,
     /// A task for a key, without a handle.
     Key,
     /// A checkpoint at which nobody asks.
@@ -147,6 +149,16 @@ fn lockgrain<P: LockPolicy>(case: Case, times: u64) -> bool {
         Case::When => {
             let value = pool.guarded(0);
             let submit = |n| pool.when(&value, move |value| *value += n);
+            batches(times).for_each(|batch| {
+                let handles = held(hold, || batch.map(submit).collect::<Vec<_>>());
+                settle();
+                handles.into_iter().for_each(|handle| use_up(handle.result()));
+            });
+        }
+        Case::WhenTwo => {
+            let (value, others) = (pool.guarded(0), (0..64).map(|_| pool.guarded(0)).collect::<Vec<_>>());
+            let submit =
+                |n| pool.when((&value, &others[n as usize % 64]), move |(value, other)| (*value, *other) = (*other, n));
             batches(times).for_each(|batch| {
                 let handles = held(hold, || batch.map(submit).collect::<Vec<_>>());
                 settle();

@@ -66,10 +66,10 @@ fn one_each<P: LockPolicy>(settings: Builder<P>) {
         }));
     });
     assert!(submitted == TASKS, "{submitted} allocations for {TASKS} submitted");
-    // A small one may find the block of an earlier task.
+    // Small ones are made many at once, and may find the blocks of earlier tasks.
     let mut small = Vec::with_capacity(TASKS);
     let submitted = allocations(|| small.extend((0..TASKS).map(|n| pool.submit(move || n))));
-    assert!(submitted <= TASKS, "{submitted} allocations for {TASKS} small ones");
+    assert!(submitted <= TASKS / 32, "{submitted} allocations for {TASKS} small ones");
     drop(open);
     for (n, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.result().unwrap(), n);

@@ -77,6 +77,7 @@ where
     }
 
     /// A reference to the key's entry, for one who submits a task that names it; and whether that has to name all, too.
+    #[inline]
     pub(crate) fn name(self: &Arc<Self>, key: K) -> (Named<K, P>, bool) {
         let hash = self.hasher.hash_one(&key);
         let mut part = self.part(hash).lock();

@@ -6,8 +6,6 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr;
 
-use smallvec::SmallVec;
-
 use super::wants::{self, Many, One, Want, Wants};
 use super::worker::Worker;
 use super::{Core, current};
@@ -126,19 +124,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 }
             }
             several => {
-                let join = several.iter().map(|want| {
-                    // SAFETY: the submitter is here, and the task stays until it has left.
-                    let (entry, joined) = unsafe { want.join(false, ticket) };
-                    if entry == Entry::First {
-                        // SAFETY: as above.
-                        unsafe { want.retain() };
-                    }
-                    (entry, joined)
-                });
-                // Kept until the last: whoever comes behind this task in one line comes behind it in all.
-                let all_joined: SmallVec<[_; 2]> = join.collect();
-                let granted = all_joined.iter().filter(|(entry, _)| *entry != Entry::Waits).count();
-                drop(all_joined);
+                // SAFETY: the submitter is here, and the task stays until it has left.
+                let granted = unsafe { join_all(several, ticket) };
                 if granted < several.len() {
                     core.held_back.add_shared(1);
                     // SAFETY: so many are granted, and the one that stood for getting into line.
@@ -229,6 +216,30 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     }
 }
 
+/// Gets into several lines; how many have let the task in.
+///
+/// # Safety
+/// As for [`Want::join`], and `ticket` gives one for each.
+unsafe fn join_all<P: LockPolicy>(wants: &[Want<P>], ticket: impl Fn() -> Ticket) -> usize {
+    let join = |want| {
+        let want: &Want<P> = want;
+        // SAFETY: the caller's promise.
+        let (entry, joined) = unsafe { want.join(false, &ticket) };
+        if entry == Entry::First {
+            // SAFETY: as above.
+            unsafe { want.retain() };
+        }
+        (entry != Entry::Waits, joined)
+    };
+    // Kept until the last: whoever comes behind this task in one line comes behind it in all.
+    if let [one, other] = wants {
+        let all_joined = [join(one), join(other)];
+        return all_joined.iter().filter(|(granted, _)| *granted).count();
+    }
+    let all_joined: Vec<_> = wants.iter().map(join).collect();
+    all_joined.iter().filter(|(granted, _)| *granted).count()
+}
+
 /// # Safety
 /// All that `task` needs has been granted, once.
 unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<&Worker<P>>, unordered: bool) {
@@ -268,17 +279,17 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
         self.pool
     }
 
-    unsafe fn grant(&self, task: TaskRef) {
+    unsafe fn grant(&self, task: TaskRef, tickets: u32) {
         current::frames(|mut frames| {
             let frame = frames.find(|frame| frame.pool == self.pool && frame.worker.is_some());
             if let Some((frame, worker)) = frame.and_then(|frame| Some((frame, Core::worker(frame)?))) {
                 // SAFETY: the caller's promise.
-                let Some(before) = (unsafe { self.count_down(1) }) else { return };
+                let Some(before) = (unsafe { self.count_down(tickets) }) else { return };
                 worker.count_let_in();
                 // SAFETY: counted down to nothing above.
                 unsafe { self.come(&worker.core, task, before, frame.keeps.get().then_some(worker)) };
             } else {
-                // SAFETY: this one is not counted yet.
+                // SAFETY: these are not counted yet.
                 let mut wants = unsafe { self.wants() }.iter();
                 let want = wants.find(|want| want.stands()).expect("who has a ticket stands in line");
                 // Not the thing's own: once the ticket is counted, a canceller may leave, and let the thing go.
@@ -286,7 +297,7 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
                 let core = unsafe { want.thing() }.core().clone();
                 let _helping = core.helping();
                 // SAFETY: the caller's promise.
-                let Some(before) = (unsafe { self.count_down(1) }) else { return };
+                let Some(before) = (unsafe { self.count_down(tickets) }) else { return };
                 core.let_in.add_shared(1);
                 // SAFETY: as above.
                 unsafe { self.come(&core, task, before, None) };
@@ -370,8 +381,8 @@ fn let_in(leave: impl FnOnce(&mut Granted)) {
     }
     let _gone = AGENDA.try_with(|place| place.set(&raw const agenda));
     let _close = Close;
-    while let Some(ticket) = next {
-        ticket.grant();
+    while let Some(tickets) = next {
+        tickets.grant();
         next = agenda.borrow_mut().pop();
     }
 }

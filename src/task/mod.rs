@@ -44,6 +44,7 @@ pub(crate) use latch::{Countdown, Latch};
 pub(crate) use link::Link;
 pub(crate) use list::Chain;
 pub use list::TaskList;
+pub(crate) use needs::Tickets;
 pub(crate) use needs::{Needs, Walk};
 pub use needs::{TaskRef, Ticket};
 pub(crate) use polled::{Schedule, polled};

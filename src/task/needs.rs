@@ -8,6 +8,7 @@ use super::error::TaskError;
 use super::head;
 use super::header::{Header, Identity, Task};
 use super::scoped::Epilogue;
+use crate::sync::mutant;
 
 /// What a task needs, and whether it has it: by itself, nothing. It stays until the task's memory is freed, but lets go of what it owns when it is
 /// told that the closure is gone.
@@ -16,11 +17,11 @@ pub(crate) trait Needs: Send + Sync {
     fn pool(&self) -> u32 {
         0
     }
-    /// One more line has let the task in.
+    /// So many more lines have let the task in.
     ///
     /// # Safety
-    /// `task` is the one that this is part of. The caller gives up a ticket of it.
-    unsafe fn grant(&self, _task: TaskRef) {}
+    /// `task` is the one that this is part of. The caller gives up so many tickets of it.
+    unsafe fn grant(&self, _task: TaskRef, _tickets: u32) {}
     /// Visits the tasks that can't start before `task`, which this is part of, has ended.
     fn behind(&self, _task: TaskRef, _walk: &mut dyn Walk) {}
     /// The closure has run. Nobody can see the result yet.
@@ -202,13 +203,44 @@ impl Ticket {
         self.0
     }
 
+    pub(crate) fn grant(self) {
+        Tickets::from(self).grant();
+    }
+}
+
+/// Tickets of one task, to be granted at once.
+#[derive(Debug)]
+pub(crate) struct Tickets {
+    one: Ticket,
+    number: u32,
+}
+
+impl From<Ticket> for Tickets {
+    #[inline]
+    fn from(one: Ticket) -> Self {
+        Self { one, number: 1 }
+    }
+}
+
+impl Tickets {
+    /// One more of the same task; another's comes back.
+    #[inline]
+    pub(crate) fn add(&mut self, ticket: Ticket) -> Option<Ticket> {
+        if ticket.0 != self.one.0 {
+            return Some(ticket);
+        }
+        std::mem::forget(ticket);
+        self.number += u32::from(!mutant("tickets_count_as_one"));
+        None
+    }
+
     #[inline]
     pub(crate) fn grant(self) {
-        let task = ManuallyDrop::new(self).0;
-        // SAFETY: it has not been granted until now.
+        let task = ManuallyDrop::new(self.one).0;
+        // SAFETY: they have not been granted until now.
         let needs = unsafe { task.needs() };
-        // SAFETY: the task's own, and the ticket goes.
-        unsafe { needs.grant(task) };
+        // SAFETY: the task's own, and the tickets go.
+        unsafe { needs.grant(task, self.number) };
     }
 }
 

@@ -68,7 +68,7 @@ impl<F: Future + Send, S: Schedule> Needs for Polled<F, S> {
     fn pool(&self) -> u32 {
         self.pool
     }
-    unsafe fn grant(&self, _task: TaskRef) {}
+    unsafe fn grant(&self, _task: TaskRef, _tickets: u32) {}
     fn behind(&self, _task: TaskRef, _walk: &mut dyn Walk) {}
     fn ran(&self) {
         // SAFETY: who ran the task has claimed it.

@@ -13,6 +13,7 @@ pub use wait_list::WaitList;
 use std::collections::VecDeque;
 
 use super::gate::Gate;
+use crate::task::Tickets;
 pub use crate::task::{TaskRef, Ticket};
 
 /// How a task wants a value.
@@ -38,25 +39,40 @@ pub enum Entry {
 /// The tickets of those who have been let in.
 #[derive(Debug, Default)]
 pub struct Granted {
-    /// Most often there is one.
-    first: Option<Ticket>,
-    more: Option<VecDeque<Ticket>>,
+    /// Most often there is one task, and seldom more than two.
+    first: Option<Tickets>,
+    second: Option<Tickets>,
+    more: Option<VecDeque<Tickets>>,
 }
 
 impl Granted {
     /// Behind those that are there.
     #[inline]
     pub fn push(&mut self, ticket: Ticket) {
-        match self.first {
-            None => self.first = Some(ticket),
-            Some(_) => self.more.get_or_insert_default().push_back(ticket),
+        match &mut self.first {
+            None => self.first = Some(ticket.into()),
+            Some(first) if self.second.is_none() => self.second = first.add(ticket).map(Tickets::from),
+            Some(_) => self.push_behind(ticket),
+        }
+    }
+
+    /// Not to one further on: who was let in between comes between.
+    fn push_behind(&mut self, ticket: Ticket) {
+        let more = self.more.get_or_insert_default();
+        if let Some(last) = more.back_mut().or(self.second.as_mut())
+            && let Some(ticket) = last.add(ticket)
+        {
+            more.push_back(ticket.into());
         }
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Ticket> {
-        let next = self.more.as_mut().and_then(VecDeque::pop_front);
-        std::mem::replace(&mut self.first, next)
+    pub(crate) fn pop(&mut self) -> Option<Tickets> {
+        let second = self.second.take();
+        if second.is_some() {
+            self.second = self.more.as_mut().and_then(VecDeque::pop_front);
+        }
+        std::mem::replace(&mut self.first, second)
     }
 }
 

@@ -34,13 +34,13 @@ impl Needs for Share {
         1
     }
 
-    unsafe fn grant(&self, _task: TaskRef) {
+    unsafe fn grant(&self, _task: TaskRef, tickets: u32) {
         // Its own, as the player may go on before this call returns.
         let turn = self.0.with(|turn| {
             // SAFETY: not dropped before the grant is counted.
             Arc::clone(unsafe { &*turn })
         });
-        turn.count_down(1);
+        turn.count_down(tickets as usize);
     }
 
     fn behind(&self, _task: TaskRef, _walk: &mut dyn Walk) {}
@@ -155,8 +155,8 @@ impl<'v, L: ValueLock<OpenGate>> Player<'v, L> {
             // SAFETY: it is in.
             freed += usize::from(unsafe { value.lock.leave(self.access, place, &mut granted) });
         }
-        while let Some(ticket) = granted.pop() {
-            ticket.grant();
+        while let Some(tickets) = granted.pop() {
+            tickets.grant();
         }
         // SAFETY: from `into_ref`, and no ticket is left.
         drop(unsafe { self.task.into_task() });
