@@ -87,8 +87,8 @@ fn a_queued_task_is_small() {
         let queued = ALLOCATED.load(Relaxed) - before;
         assert!(queued > TASKS * (32 + 48), "{queued} bytes for two times {TASKS} tasks");
     });
-    // What is kept for the next tasks: 8 MiB, and what lies between.
+    // What is kept for the next tasks: 8 MiB of each size, and what lies between.
     let kept = ALLOCATED.load(Relaxed) - before;
     println!("{kept} bytes are kept");
-    assert!(kept < 16 << 20, "{kept} bytes are kept");
+    assert!(kept < 24 << 20, "{kept} bytes are kept");
 }

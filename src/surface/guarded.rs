@@ -14,7 +14,7 @@ use crate::runtime::propagation::carried;
 use crate::runtime::request::{FOREIGN, Lender, Request};
 use crate::runtime::wants::{Line, Lockable, References, Wants};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::sync::{Arc, UnsafeCell};
+use crate::sync::{Arc, LINE, UnsafeCell};
 use crate::task::{self, TaskError};
 
 /// A value of a pool that tasks ask for by name: made by [`ThreadPool::guarded`], used with [`ThreadPool::when`].
@@ -45,9 +45,6 @@ pub struct Guarded<T: Send + 'static, P: LockPolicy = LockFree> {
 pub struct Shared<T: Send + Sync + 'static, P: LockPolicy = LockFree> {
     pub(super) value: Arc<Value<T, P>>,
 }
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// What the handles share.
 #[repr(C)]

@@ -55,6 +55,7 @@ pub(crate) const fn size(small: usize, large: usize) -> usize {
 mod counter;
 mod explore;
 pub(crate) mod isolated;
+mod line;
 mod mutant;
 mod parker;
 mod retire;
@@ -62,6 +63,7 @@ pub(crate) mod trace;
 mod unique;
 pub(crate) use counter::Counter;
 pub(crate) use explore::{Bounds, Explored, Model};
+pub(crate) use line::{LINE, prefetch};
 pub(crate) use mutant::mutant;
 pub(crate) use parker::Parker;
 pub(crate) use retire::Retire;

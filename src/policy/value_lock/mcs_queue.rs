@@ -7,10 +7,10 @@
 use std::fmt;
 use std::ptr::{self, NonNull};
 
-use super::{Access, Entry, Granted, Ticket, ValueLock};
+use super::{Access, Entry, Granted, Ticket, ValueLock, prefetch_task};
 use crate::policy::gate::Gate;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use crate::sync::{Backoff, UnsafeCell, mutant};
+use crate::sync::{Backoff, MODEL, UnsafeCell, mutant};
 use crate::task::TaskRef;
 
 /// First come, first served; readers that come one after another are let in together, and one that comes after a waiting writer waits
@@ -244,6 +244,10 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
         let Some(next) = self.successor(place) else { return true };
         // SAFETY: whoever is behind stays until it is let in, here.
         let next = unsafe { next.as_ref() };
+        if !MODEL {
+            // Most often the next one's turn comes at once, and then that of the one behind it.
+            prefetch_task(next.next.load(Ordering::Relaxed));
+        }
         if next.is_writer() {
             // SAFETY: the one before it has ended.
             unsafe { next.grant(granted) };

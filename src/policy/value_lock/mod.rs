@@ -13,6 +13,7 @@ pub use wait_list::WaitList;
 use std::collections::VecDeque;
 
 use super::gate::Gate;
+use crate::sync::{LINE, prefetch};
 use crate::task::Tickets;
 pub use crate::task::{TaskRef, Ticket};
 
@@ -74,6 +75,13 @@ impl Granted {
         }
         std::mem::replace(&mut self.first, second)
     }
+}
+
+/// Of a task whose turn comes soon: somewhere near its beginning.
+#[inline]
+fn prefetch_task<T>(at: *const T) {
+    prefetch(at);
+    prefetch(at.cast::<u8>().wrapping_add(LINE));
 }
 
 /// What a task must hold to touch a guarded value, behind a gate of type `G`.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Access, Entry, Granted, Ticket, ValueLock};
+use super::{Access, Entry, Granted, Ticket, ValueLock, prefetch_task};
 use crate::policy::gate::Gate;
 use crate::sync::{MODEL, Mutex, MutexGuard, mutant};
 use crate::task::TaskRef;
@@ -127,6 +127,9 @@ unsafe impl<G: Gate> ValueLock<G> for WaitList {
             && line.let_in(access)
         {
             line.waiting.pop_front().into_iter().for_each(|(_, ticket)| granted.push(ticket));
+        }
+        if let Some((_, next)) = line.waiting.front() {
+            prefetch_task(next.task().identity());
         }
         line.is_empty()
     }

@@ -5,12 +5,11 @@ use std::ptr::NonNull;
 
 use super::slab::Slab;
 use super::{Block, CLASSES, size_of_class};
-use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::sync::{TryMutex, local};
+use crate::sync::{LINE, TryMutex, local, prefetch};
 
 /// Blocks that change threads at once.
 const ROUNDS: u32 = 64;
-/// Bytes that the depot keeps, of all classes: the memory of some 100,000 small tasks.
+/// Bytes that the depot keeps of a class: the memory of some 100,000 small tasks.
 const KEPT: usize = 8 << 20;
 
 /// Free blocks of one class, chained through their first words.
@@ -35,7 +34,8 @@ impl Magazine {
     fn pop(&self) -> Option<NonNull<u8>> {
         let first = self.first.get()?;
         // SAFETY: a block in the chain is this magazine's, and holds a `Free`.
-        self.first.set(unsafe { first.read() }.next);
+        let next = unsafe { first.read() }.next;
+        self.first.set(next);
         self.rounds.set(self.rounds.get() - 1);
         Some(first.cast())
     }
@@ -90,18 +90,11 @@ impl Magazine {
 
 /// Magazines for whichever thread needs them, a list a class. Nobody waits for it: who finds it busy does without.
 static DEPOT: [TryMutex<Vec<Magazine>>; CLASSES] = [const { TryMutex::new(Vec::new()) }; CLASSES];
-static KEPT_NOW: AtomicUsize = AtomicUsize::new(0);
-
-fn bytes(class: usize, magazine: &Magazine) -> usize {
-    magazine.rounds.get() as usize * size_of_class(class)
-}
 
 fn deposit(class: usize, magazine: Magazine) {
-    let bytes = bytes(class, &magazine);
-    if KEPT_NOW.load(Relaxed) + bytes <= KEPT
-        && let Some(mut depot) = DEPOT[class].try_lock()
+    if let Some(mut depot) = DEPOT[class].try_lock()
+        && depot.len() * ROUNDS as usize * size_of_class(class) < KEPT
     {
-        KEPT_NOW.fetch_add(bytes, Relaxed);
         depot.push(magazine);
     } else {
         magazine.empty();
@@ -109,9 +102,7 @@ fn deposit(class: usize, magazine: Magazine) {
 }
 
 fn withdraw(class: usize) -> Option<Magazine> {
-    let magazine = DEPOT[class].try_lock()?.pop()?;
-    KEPT_NOW.fetch_sub(bytes(class, &magazine), Relaxed);
-    Some(magazine)
+    DEPOT[class].try_lock()?.pop()
 }
 
 /// A thread's blocks of one class. Two magazines, so that a thread at a magazine's edge need not go to the depot each time.
@@ -130,7 +121,15 @@ local! {
 impl Pair {
     #[inline]
     fn take(&self, class: usize) -> Option<NonNull<u8>> {
-        self.loaded.pop().or_else(|| self.reload(class))
+        let block = self.loaded.pop().or_else(|| self.reload(class));
+        // The next one was in use on another core.
+        if let Some(next) = self.loaded.first.get() {
+            prefetch(next.as_ptr());
+            if size_of_class(class) > LINE {
+                prefetch(next.as_ptr().cast::<u8>().wrapping_add(LINE));
+            }
+        }
+        block
     }
 
     /// Never none.
@@ -139,7 +138,10 @@ impl Pair {
         let full = if self.spare.is_empty() { withdraw(class) } else { Some(self.spare.take_all()) };
         match full {
             Some(full) => self.loaded.refill(full),
-            None => Slab::carve(class, ROUNDS as usize, |block| self.loaded.push(block)),
+            None => Slab::carve(class, 2 * ROUNDS as usize, |block| {
+                let empty = [&self.spare, &self.loaded].into_iter().find(|magazine| magazine.rounds.get() < ROUNDS);
+                empty.expect("there are two").push(block);
+            }),
         }
         self.loaded.pop()
     }

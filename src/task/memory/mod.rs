@@ -80,6 +80,7 @@ impl Block {
     }
 }
 
+/// Of every block, and no less than a pointer's.
 const ALIGN: usize = 8;
 const STEP: usize = 16;
 const CLASSES: usize = 16;
