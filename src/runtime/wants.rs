@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+use std::slice;
 
 use smallvec::SmallVec;
 
@@ -278,13 +279,23 @@ impl<P: LockPolicy> Want<P> {
         unsafe { release(self.thing.cast()) };
     }
 
+    /// The order in which tasks join: limits before values, and all keys before each. In a model addresses differ from run to run.
+    fn rank(&self) -> (bool, bool, *const ()) {
+        (self.permits == 0, !self.implied, self.address())
+    }
+
     pub(super) fn address(&self) -> *const () {
         self.thing.as_ptr().cast_const().cast()
     }
 }
 
-/// What a task wants: one thing, or several.
+/// What a task wants: one thing, two, or several.
 pub trait Wants<P: LockPolicy>: Default + Send + 'static {
+    /// Has room for one thing more.
+    type OneMore: Wants<P>;
+    /// Has room for as many as this and `W`.
+    type And<W: Wants<P>>: Wants<P>;
+
     /// Wants this, too.
     fn add(&mut self, want: Want<P>);
     /// All of it.
@@ -298,10 +309,21 @@ pub trait Wants<P: LockPolicy>: Default + Send + 'static {
 /// One thing.
 pub(crate) type One<P> = Option<Want<P>>;
 
-/// Several; two of them in the task's own memory.
+/// Up to two things.
+#[allow(missing_debug_implementations, reason = "nobody outside can have one")]
+pub struct Two<P: LockPolicy> {
+    wants: [MaybeUninit<Want<P>>; 2],
+    /// As many of them as are there.
+    len: usize,
+}
+
+/// Any number of things; two of them in the task's own memory.
 pub(crate) type Many<P> = SmallVec<[Want<P>; 2]>;
 
 impl<P: LockPolicy> Wants<P> for One<P> {
+    type OneMore = Two<P>;
+    type And<W: Wants<P>> = W::OneMore;
+
     fn add(&mut self, want: Want<P>) {
         *self = Some(want);
     }
@@ -317,7 +339,59 @@ impl<P: LockPolicy> Wants<P> for One<P> {
     fn sort(&mut self) {}
 }
 
+impl<P: LockPolicy> Wants<P> for Two<P> {
+    type OneMore = Many<P>;
+    type And<W: Wants<P>> = Many<P>;
+
+    #[inline]
+    fn add(&mut self, want: Want<P>) {
+        self.wants[self.len].write(want);
+        self.len += 1;
+    }
+
+    #[inline]
+    fn all(&self) -> &[Want<P>] {
+        // SAFETY: so many have been added.
+        unsafe { slice::from_raw_parts(self.wants.as_ptr().cast(), self.len) }
+    }
+
+    #[inline]
+    fn all_mut(&mut self) -> &mut [Want<P>] {
+        // SAFETY: as above.
+        unsafe { slice::from_raw_parts_mut(self.wants.as_mut_ptr().cast(), self.len) }
+    }
+
+    #[inline]
+    fn sort(&mut self) {
+        if let [one, other] = self.all_mut()
+            && one.rank() > other.rank()
+            && !mutant("request_joins_unsorted")
+        {
+            mem::swap(one, other);
+        }
+    }
+}
+
+impl<P: LockPolicy> Default for Two<P> {
+    #[inline]
+    fn default() -> Self {
+        Self { wants: [const { MaybeUninit::uninit() }; 2], len: 0 }
+    }
+}
+
+impl<P: LockPolicy> Drop for Two<P> {
+    #[inline]
+    fn drop(&mut self) {
+        let wants: *mut [Want<P>] = self.all_mut();
+        // SAFETY: they are not used again.
+        unsafe { wants.drop_in_place() };
+    }
+}
+
 impl<P: LockPolicy> Wants<P> for Many<P> {
+    type OneMore = Self;
+    type And<W: Wants<P>> = Self;
+
     fn add(&mut self, want: Want<P>) {
         self.push(want);
     }
@@ -331,17 +405,10 @@ impl<P: LockPolicy> Wants<P> for Many<P> {
     }
 
     fn sort(&mut self) {
-        // Limits before values, and all keys before each: in a model addresses differ from run to run.
-        let rank = |want: &Want<P>| (want.permits == 0, !want.implied, want.address());
-        match &mut self[..] {
-            _ if mutant("request_joins_unsorted") => {}
-            [one, other] if rank(one) <= rank(other) => {}
-            [one, other] => std::mem::swap(one, other),
-            all => all.sort_unstable_by_key(rank),
+        if !mutant("request_joins_unsorted") {
+            self.sort_unstable_by_key(Want::rank);
         }
-        if self.iter().any(|want| want.implied) {
-            self.dedup_by(|again, first| again.implied && again.address() == first.address());
-        }
+        self.dedup_by(|again, first| again.implied && again.address() == first.address());
     }
 }
 

@@ -260,10 +260,10 @@ where
 }
 
 macro_rules! tuple {
-    ($($value:ident $at:tt),+) => {
+    ($($value:ident $at:tt),+ $wants:ty) => {
         impl<P: LockPolicy, $($value: sealed::Want<P>),+> sealed::Want<P> for ($($value,)+) {
             type Places = ($($value::Places,)+);
-            type Wants = Many<P>;
+            type Wants = $wants;
 
             fn want(&self, wants: &mut impl Wants<P>) -> Self::Places {
                 ($(self.$at.want(wants),)+)
@@ -292,11 +292,11 @@ macro_rules! tuple {
     };
 }
 
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+tuple!(A 0 A::Wants);
+tuple!(A 0, B 1 <A::Wants as Wants<P>>::And<B::Wants>);
+tuple!(A 0, B 1, C 2 Many<P>);
+tuple!(A 0, B 1, C 2, D 3 Many<P>);
+tuple!(A 0, B 1, C 2, D 3, E 4 Many<P>);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5 Many<P>);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6 Many<P>);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7 Many<P>);

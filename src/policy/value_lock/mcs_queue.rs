@@ -94,8 +94,13 @@ impl Node {
 pub struct Joined<'a>(Option<&'a Node>);
 
 impl Drop for Joined<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(node) = self.0 {
+        let Some(node) = self.0 else { return };
+        if node.is_writer() {
+            // Nobody else changes it.
+            node.state.store(WRITER | JOINED, Ordering::Release);
+        } else {
             node.state.fetch_or(JOINED, Ordering::Release);
         }
     }
