@@ -4,7 +4,7 @@ use super::guarded::{Guarded, Shared, Value};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::Access;
 use crate::runtime::wants::{Many, One, Want, Wants};
-use crate::sync::Arc;
+use crate::sync::{Arc, prefetch};
 
 /// What a task can name in [`ThreadPool::when`](super::ThreadPool::when): `&`[`Guarded`], [`Shared`], [`Key`](super::Key), `&`[`Limit`](super::Limit),
 /// [`Permits`](super::Permits), tuples of up to eight, arrays, slices and `Vec`s of them, and of references to them.
@@ -70,6 +70,8 @@ unsafe impl<T: Send, P: LockPolicy> Send for Place<T, P> {}
 
 impl<T: Send, P: LockPolicy> Place<T, P> {
     fn of(value: &Arc<Value<T, P>>, access: Access, wants: &mut impl Wants<P>) -> Self {
+        // Its line, in which the task will stand.
+        prefetch(Arc::as_ptr(value));
         wants.add(Want::of_arc(value, access));
         Self(Arc::as_ptr(value))
     }
