@@ -3,8 +3,9 @@
 use std::fmt;
 use std::hash::Hash;
 
-use super::guarded::{self, Guarded};
+use super::guarded::Guarded;
 use super::values::sealed;
+use super::when;
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
@@ -151,9 +152,9 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     pub fn spawn(&self, key: K, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         let (key, core) = (self.key_alone(key), self.pool.core());
         if key.all.is_some() {
-            return guarded::spawn(core, Request::merged(key.wants(), core), (), (), |()| f());
+            return when::spawn(core, Request::merged(key.wants(), core), (), (), |()| f());
         }
-        guarded::spawn(core, Request::one(key.want(), core), key.name, (), |()| f())
+        when::spawn(core, Request::one(key.want(), core), key.name, (), |()| f())
     }
 
     fn submit_one<T: Send + 'static>(
@@ -166,7 +167,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         if key.all.is_some() {
             return self.submit_merged(key.wants(), f);
         }
-        guarded::submit(core, Request::one(key.want(), core), key.name, (), |()| f())
+        when::submit(core, Request::one(key.want(), core), key.name, (), |()| f())
     }
 
     /// Whoever calls this has references to all of it.
@@ -176,7 +177,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
         let core = self.pool.core();
-        guarded::submit(core, Request::merged(wants, core), (), (), |()| f())
+        when::submit(core, Request::merged(wants, core), (), (), |()| f())
     }
 
     /// How many keys tasks name at the moment; a task that has just ended may still count. Under a policy whose gate covers

@@ -33,6 +33,7 @@ mod unordered;
 mod values;
 mod wait;
 mod waitable;
+mod when;
 
 pub use as_completed::{AsCompleted, CompletionQueue, Unfinished, as_completed};
 pub use block_on::block_on;
