@@ -128,10 +128,11 @@ unsafe impl<G: Gate> ValueLock<G> for WaitList {
         {
             line.waiting.pop_front().into_iter().for_each(|(_, ticket)| granted.push(ticket));
         }
-        if let Some((_, next)) = line.waiting.front() {
-            prefetch_task(next.task().identity());
-        }
-        line.is_empty()
+        let next = line.waiting.front().map(|(_, ticket)| ticket.task());
+        let is_empty = line.is_empty();
+        drop(line);
+        next.inspect(|next| prefetch_task(next.identity()));
+        is_empty
     }
 
     unsafe fn behind(&self, access: Access, (): &(), task: TaskRef, visit: &mut dyn FnMut(&Ticket)) {
