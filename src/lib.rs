@@ -68,9 +68,10 @@ pub use policy::{FineGrained, GlobalLock, LockFree, LockPolicy};
 pub use runtime::{Activity, HeldTooLong, Metrics, Timeline, TimelineEvent, WhenFull, WorkerMetrics, WorkerRun};
 pub use surface::{
     AlreadyEnded, AsCompleted, BuildError, Builder, Bulk, CancelRequested, ChunkSize, CompletionQueue, Context,
-    Failure, Guarded, Key, Keyed, Lent, Limit, Map, MapUnordered, Permits, Promise, Refused, Rejected, ResizeError,
-    ReturnWhen, Scope, Shared, SharedHandle, SharedResult, Strand, TaskBuilder, TaskHandle, ThreadPool, Unfinished,
-    Unordered, Values, Waitable, Waited, as_completed, block_on, blocking, join_all, promise, wait,
+    Failure, Guarded, Key, KeyHashBuilder, KeyHasher, Keyed, Lent, Limit, Map, MapUnordered, Permits, Promise, Refused,
+    Rejected, ResizeError, ReturnWhen, Scope, Shared, SharedHandle, SharedResult, Strand, TaskBuilder, TaskHandle,
+    ThreadPool, Unfinished, Unordered, Values, Waitable, Waited, as_completed, block_on, blocking, join_all, promise,
+    wait,
 };
 pub use task::{Panic, PanicPayload, Task, TaskError, TaskState, WaitError};
 

@@ -299,6 +299,7 @@ stamp! {
         tasks_with_a_key_in_common_run_in_order,
         different_keys_are_never_in_each_others_way,
         a_key_named_twice_is_taken_once,
+        keys_have_the_hash_that_they_are_given,
         a_cancelled_task_is_passed_over,
         a_panic_gives_the_key_back,
         waiting_for_ones_own_key_is_an_error,

@@ -1,11 +1,10 @@
 //! The keys that tasks name at the moment: a table from keys to what tasks stand in line for.
 
-use std::hash::{BuildHasher, Hash};
 use std::mem::needs_drop;
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 
 use super::Core;
 use super::request::Lender;
@@ -35,7 +34,6 @@ struct Table<K, P: LockPolicy> {
 /// The keys in use. An entry is made by the first task that names its key, and goes with the last.
 pub(crate) struct Keys<K, P: LockPolicy> {
     core: Arc<Core<P>>,
-    hasher: DefaultHashBuilder,
     /// Where tasks stand that run alone, and those that come while there are such.
     all: P::Lock,
     /// The tasks that are to run alone and have not ended.
@@ -62,24 +60,18 @@ unsafe impl<K: Send + Sync, P: LockPolicy> Sync for Entry<K, P> {}
 
 impl<K, P> Keys<K, P>
 where
-    K: Hash + Eq + Send + Sync + 'static,
+    K: Eq + Send + Sync + 'static,
     P: LockPolicy,
 {
     pub(crate) fn new(core: Arc<Core<P>>) -> Arc<Self> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        Arc::new(Self {
-            core,
-            hasher: DefaultHashBuilder::default(),
-            all: P::Lock::new(),
-            alone: AtomicU64::new(0),
-            parts,
-        })
+        Arc::new(Self { core, all: P::Lock::new(), alone: AtomicU64::new(0), parts })
     }
 
-    /// A reference to the key's entry, for one who submits a task that names it; and whether that has to name all, too.
+    /// A reference to the key's entry, for one who submits a task that names it; and whether that has to name all, too. The hash is always the same for
+    /// equal keys.
     #[inline]
-    pub(crate) fn name(self: &Arc<Self>, key: K) -> (Named<K, P>, bool) {
-        let hash = self.hasher.hash_one(&key);
+    pub(crate) fn name(self: &Arc<Self>, key: K, hash: u64) -> (Named<K, P>, bool) {
         let mut part = self.part(hash).lock();
         // SAFETY: as long as they are in the table.
         let at = |entry: &NonNull<Entry<K, P>>| unsafe { entry.as_ref() }.hash;

@@ -1,9 +1,10 @@
 //! Keys that tasks name, and strands: tasks that run one after another without a value of their own.
 
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use super::guarded::Guarded;
+use super::key_hash::KeyHashBuilder;
 use super::values::sealed;
 use super::when;
 use super::{Refused, TaskHandle, ThreadPool};
@@ -19,7 +20,7 @@ use crate::task;
 /// others run at once.
 ///
 /// Keys are compared by equality, never by their hash alone: different keys are never in each other's way. The hash is a fast one, which does not keep
-/// off somebody who picks keys so that their hashes meet, and look-ups take long. A key takes memory
+/// off somebody who picks keys so that their hashes meet, and look-ups take long; [`ThreadPool::keyed_with_hasher`] takes one that does. A key takes memory
 /// only as long as tasks name it. Clones refer to the same keys; two `Keyed` made by two calls have nothing in common. Each is a
 /// handle of the pool, which lives as long as its last handle.
 ///
@@ -48,21 +49,34 @@ use crate::task;
 /// ```
 #[doc(alias = "striped")]
 #[doc(alias = "partition")]
-pub struct Keyed<K: Hash + Eq + Send + Sync + 'static, P: LockPolicy = LockFree> {
-    keys: Arc<Handles<K, P>>,
+pub struct Keyed<K, P = LockFree, S = KeyHashBuilder>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    P: LockPolicy,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    handles: Arc<Handles<K, P, S>>,
     pool: ThreadPool<P>,
 }
 
 /// What the handles share; the table itself stays until the last of its tasks has ended.
-struct Handles<K: Hash + Eq + Send + Sync + 'static, P: LockPolicy>(Arc<Keys<K, P>>);
+struct Handles<K: Eq + Send + Sync + 'static, P: LockPolicy, S> {
+    keys: Arc<Keys<K, P>>,
+    hasher: S,
+}
 
-impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Drop for Handles<K, P> {
+impl<K: Eq + Send + Sync, P: LockPolicy, S> Drop for Handles<K, P, S> {
     fn drop(&mut self) {
-        self.0.close();
+        self.keys.close();
     }
 }
 
-impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
+impl<K, P, S> Keyed<K, P, S>
+where
+    K: Hash + Eq + Send + Sync,
+    P: LockPolicy,
+    S: BuildHasher + Send + Sync,
+{
     /// Has `f` run by a worker while no other task with this key runs.
     ///
     /// Never fails: a refused task is a handle that has ended with [`TaskError::Refused`](crate::TaskError::Refused).
@@ -107,9 +121,9 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
         if !self.has_lines() {
             return self.submit_merged(Many::new(), f);
         }
-        let (alone, names) = self.keys.0.name_all();
+        let (alone, names) = self.handles.keys.name_all();
         let mut wants: Many<P> = names.iter().map(|name| name.want(Access::Exclusive)).collect();
-        wants.push(self.keys.0.all(Access::Exclusive));
+        wants.push(self.handles.keys.all(Access::Exclusive));
         self.submit_merged(wants, move || {
             let _alone = alone;
             f()
@@ -127,8 +141,10 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self, key: K) -> Key<K, P> {
-        let (name, crowded) = self.keys.0.name(key);
-        Key { name: Some(name), all: crowded.then(|| self.keys.0.clone()), access: Access::Exclusive }
+        let Handles { keys, hasher } = &*self.handles;
+        let hash = hasher.hash_one(&key);
+        let (name, crowded) = keys.name(key, hash);
+        Key { name: Some(name), all: crowded.then(|| keys.clone()), access: Access::Exclusive }
     }
 
     /// As `key`, for a task that wants nothing but keys.
@@ -183,7 +199,7 @@ impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Keyed<K, P> {
     /// How many keys tasks name at the moment; a task that has just ended may still count. Under a policy whose gate covers
     /// every value, like [`GlobalLock`](crate::GlobalLock), only those that were named by [`key`](Self::key), or in a pool with a [`Limit`](super::Limit).
     pub fn len(&self) -> usize {
-        self.keys.0.len()
+        self.handles.keys.len()
     }
 
     /// Whether no task names a key at the moment, as [`len`](Self::len) counts them.
@@ -279,7 +295,28 @@ impl<P: LockPolicy> Strand<P> {
 impl<P: LockPolicy> ThreadPool<P> {
     /// Tasks by key, of a space of keys of its own.
     pub fn keyed<K: Hash + Eq + Send + Sync + 'static>(&self) -> Keyed<K, P> {
-        Keyed { keys: Arc::new(Handles(Keys::new(self.core().clone()))), pool: self.clone() }
+        self.keyed_with_hasher(KeyHashBuilder::default())
+    }
+
+    /// As [`keyed`](Self::keyed), with a hash of one's own: such as the standard library's, which is slower, and keeps off who picks keys whose hashes meet.
+    /// Equal keys must have equal hashes, as in a [`HashMap`](std::collections::HashMap): else their tasks may overlap. It runs in the submitter, and so does its panic.
+    ///
+    /// ```
+    /// use std::hash::RandomState;
+    /// use lockgrain::{Keyed, LockFree, ThreadPool};
+    ///
+    /// let pool = ThreadPool::new()?;
+    /// let users: Keyed<String, LockFree, RandomState> = pool.keyed_with_hasher(RandomState::new());
+    /// assert_eq!(users.submit("alice".to_owned(), || 1).result()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keyed_with_hasher<K, S>(&self, hasher: S) -> Keyed<K, P, S>
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        let keys = Keys::new(self.core().clone());
+        Keyed { handles: Arc::new(Handles { keys, hasher }), pool: self.clone() }
     }
 
     /// Tasks that run one after another.
@@ -288,9 +325,14 @@ impl<P: LockPolicy> ThreadPool<P> {
     }
 }
 
-impl<K: Hash + Eq + Send + Sync, P: LockPolicy> Clone for Keyed<K, P> {
+impl<K, P, S> Clone for Keyed<K, P, S>
+where
+    K: Hash + Eq + Send + Sync,
+    P: LockPolicy,
+    S: BuildHasher + Send + Sync,
+{
     fn clone(&self) -> Self {
-        Self { keys: self.keys.clone(), pool: self.pool.clone() }
+        Self { handles: self.handles.clone(), pool: self.pool.clone() }
     }
 }
 
@@ -300,7 +342,12 @@ impl<P: LockPolicy> Clone for Strand<P> {
     }
 }
 
-impl<K: Hash + Eq + Send + Sync, P: LockPolicy> fmt::Debug for Keyed<K, P> {
+impl<K, P, S> fmt::Debug for Keyed<K, P, S>
+where
+    K: Hash + Eq + Send + Sync,
+    P: LockPolicy,
+    S: BuildHasher + Send + Sync,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keyed").field("policy", &P::NAME).field("len", &self.len()).finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! Keys and strands. Contract 103–115.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
@@ -114,6 +114,39 @@ pub(crate) fn different_keys_are_never_in_each_others_way<P: LockPolicy>(pool: &
         })
     });
     met.into_iter().for_each(|handle| handle.result().unwrap());
+}
+
+/// Counts what it hashes.
+#[derive(Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl BuildHasher for Counting {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.fetch_add(1, SeqCst);
+        DefaultHasher::new()
+    }
+}
+
+pub(crate) fn keys_have_the_hash_that_they_are_given<P: LockPolicy>(pool: &ThreadPool<P>) {
+    let hasher = Counting::default();
+    let hashed = hasher.0.clone();
+    let keys: Keyed<String, P, Counting> = pool.keyed_with_hasher(hasher);
+    let ran: [Arc<Mutex<Vec<usize>>>; 3] = Default::default();
+    let handles: Vec<_> = (0..60)
+        .map(|n| {
+            let ran = ran[n % 3].clone();
+            keys.clone().submit((n % 3).to_string(), move || ran.lock().unwrap().push(n))
+        })
+        .collect();
+    handles.into_iter().for_each(|handle| handle.result().unwrap());
+    for (key, ran) in ran.iter().enumerate() {
+        assert_eq!(*ran.lock().unwrap(), (0..20).map(|turn| 3 * turn + key).collect::<Vec<_>>());
+    }
+    // Once each; or not at all, if the gate covers all keys.
+    let hashed = hashed.load(SeqCst);
+    assert!(hashed == 60 || (P::Gate::EXCLUSIVE && hashed == 0), "{hashed} times for 60 tasks");
 }
 
 // Contract: 108.
