@@ -33,18 +33,48 @@ impl fmt::Debug for KeyHashBuilder {
 #[derive(Clone)]
 pub struct KeyHasher(<Inner as BuildHasher>::Hasher);
 
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
-    }
+/// Hands each kind of value on as what it is, so that the hash is that of `hash_one`.
+macro_rules! forward {
+    ($($write:ident $value:ty),+) => {
+        impl Hasher for KeyHasher {
+            $(#[inline]
+            fn $write(&mut self, value: $value) {
+                self.0.$write(value);
+            })+
 
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
+            #[inline]
+            fn finish(&self) -> u64 {
+                self.0.finish()
+            }
+        }
+    };
 }
+
+forward!(write &[u8], write_u8 u8, write_u16 u16, write_u32 u32, write_u64 u64, write_u128 u128, write_usize usize);
 
 impl fmt::Debug for KeyHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyHasher").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_same_either_way() {
+        fn by_hand(mut hasher: KeyHasher, value: &impl Hash) -> u64 {
+            value.hash(&mut hasher);
+            hasher.finish()
+        }
+        fn same(value: impl Hash) {
+            let build = KeyHashBuilder::default();
+            assert_eq!(build.hash_one(&value), by_hand(build.build_hasher(), &value));
+        }
+        same(7_u8);
+        same(-7_i16);
+        same((1_u32, 2_i64, 3_u128, 4_usize));
+        same(("alice", vec![1_u16, 2], Some('x'), true));
     }
 }
