@@ -168,6 +168,24 @@ fn shard_channels(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
     took
 }
 
+/// What one core can hand to another at all: one thread, whatever the key, that spins at a ring of this load's own jobs, no closures. It is no pool, and
+/// a limit for those that are.
+fn bare_ring(load: &Load, order: &Arc<Order>, _workers: usize) -> Duration {
+    let (mut jobs, mut ring) = rtrb::RingBuffer::<Job>::new(load.sequence.len());
+    let thread = thread::spawn(move || {
+        while !(ring.is_abandoned() && ring.is_empty()) {
+            match ring.pop() {
+                Ok(job) => job.run(),
+                Err(_empty) => std::hint::spin_loop(),
+            }
+        }
+    });
+    let took = load.run(order, |_, job| jobs.push(job).expect("there is room for all"));
+    drop(jobs);
+    thread.join().expect("no task panics");
+    took
+}
+
 #[derive(Default)]
 struct RayonStrand(Mutex<Strand>);
 
@@ -224,7 +242,7 @@ fn tokio_actors(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
     })
 }
 
-const ROWS: [(&str, Run); 11] = [
+const ROWS: [(&str, Run); 12] = [
     ("lock-free, keys", keyed::<LockFree>),
     ("fine, keys", keyed::<FineGrained>),
     ("lock-free, value", values::<LockFree>),
@@ -236,6 +254,7 @@ const ROWS: [(&str, Run); 11] = [
     ("a channel a shard", shard_channels),
     ("strands on rayon", rayon_strands),
     ("actors on tokio", tokio_actors),
+    ("a bare ring", bare_ring),
 ];
 
 fn main() {

@@ -12,7 +12,7 @@ use super::{Core, current};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Arc, Backoff, UnsafeCell, local, mutant};
+use crate::sync::{Arc, Backoff, MODEL, UnsafeCell, local, mutant};
 use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
 /// What keeps a task's only value until it stands in line.
@@ -83,6 +83,10 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 }
             }
         }
+        if P::Lock::LINES {
+            // SAFETY: the submitter is here.
+            wants.all().iter().for_each(|want| unsafe { want.will_join() });
+        }
         // Keys that the gate covers are not even named.
         let all_unordered = !wants.all().is_empty() && wants.all().iter().all(|want| want.unordered);
         let unordered = !P::Lock::LINES && all_unordered;
@@ -144,6 +148,33 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         unsafe { ready(core, task, None, self.unordered) };
     }
 
+    /// As `count_down`, by the tickets of `task`, which this is part of.
+    ///
+    /// # Safety
+    /// As for `count_down`. The task is alive.
+    #[inline]
+    unsafe fn count_tickets(&self, task: TaskRef, tickets: u32) -> Option<u32> {
+        // SAFETY: the caller's promise.
+        let can_be_given_up = unsafe { task.has_handle() } && !mutant("request_counts_as_if_alone");
+        // Acquire: as in `count_down`, for the other grants.
+        let order = if mutant("request_counts_relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
+        // In a model, a hint would be one load more.
+        if !(MODEL && can_be_given_up) && self.pending.load(order) == tickets {
+            // SAFETY: these are not counted yet.
+            if let several @ [_, _, ..] = unsafe { self.wants() } {
+                // SAFETY: as above.
+                several.iter().for_each(|want| unsafe { want.will_leave() });
+            }
+            if !can_be_given_up {
+                // Nobody else changes it: the caller has the last tickets, and without one there is none to be had. So a store does.
+                self.pending.store(0, Ordering::Relaxed);
+                return Some(tickets);
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.count_down(tickets) }
+    }
+
     /// The count before, if nothing is left of it. If something is, the task may be gone.
     ///
     /// # Safety
@@ -166,7 +197,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         } else {
             // Cancelled while it waited: passed over.
             core.count_cancelled(1);
-            self.leave(false);
+            before_those_let_in(|| self.leave(false));
             // SAFETY: no ticket is left.
             drop(unsafe { task.into_task() });
         }
@@ -247,9 +278,11 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
     let task = unsafe { task.into_task() };
     if core.is_cancelling() {
         current::share_kept();
-        if matches!(task.discard(core.unrun()), Discarded::Now | Discarded::Cancelled) {
-            core.count_cancelled(1);
-        }
+        before_those_let_in(|| {
+            if matches!(task.discard(core.unrun()), Discarded::Now | Discarded::Cancelled) {
+                core.count_cancelled(1);
+            }
+        });
     } else if !P::Lock::LINES && !unordered {
         core.inject(task);
     } else if let Some(worker) = keep {
@@ -284,7 +317,7 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
             let frame = frames.find(|frame| frame.pool == self.pool && frame.worker.is_some());
             if let Some((frame, worker)) = frame.and_then(|frame| Some((frame, Core::worker(frame)?))) {
                 // SAFETY: the caller's promise.
-                let Some(before) = (unsafe { self.count_down(tickets) }) else { return };
+                let Some(before) = (unsafe { self.count_tickets(task, tickets) }) else { return };
                 worker.count_let_in();
                 // SAFETY: counted down to nothing above.
                 unsafe { self.come(&worker.core, task, before, frame.keeps.get().then_some(worker)) };
@@ -359,30 +392,41 @@ pub(crate) const FOREIGN: &str = "this guarded value belongs to another pool";
 local! { static AGENDA: Cell<*const RefCell<Granted>> = Cell::new(ptr::null()); }
 
 /// Grants the tickets that `leave` takes out of lines, or has somebody down this stack do so.
+#[inline(always)]
 fn let_in(leave: impl FnOnce(&mut Granted)) {
-    struct Close;
-    impl Drop for Close {
-        #[inline]
-        fn drop(&mut self) {
-            let _gone = AGENDA.try_with(|agenda| agenda.set(ptr::null()));
-        }
-    }
-    // Without the thread's locals, in a destructor of one, each has an agenda of its own.
     let outer = AGENDA.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: on the stack below, as long as it is there.
     if let Some(outer) = unsafe { outer.as_ref() } {
         return leave(&mut outer.borrow_mut());
     }
-    let agenda = RefCell::new(Granted::default());
-    leave(&mut agenda.borrow_mut());
-    let mut next = agenda.borrow_mut().pop();
-    if next.is_none() {
-        return;
-    }
-    let _gone = AGENDA.try_with(|place| place.set(&raw const agenda));
-    let _close = Close;
-    while let Some(tickets) = next {
+    let mut granted = Granted::default();
+    leave(&mut granted);
+    while let Some(tickets) = granted.pop() {
         tickets.grant();
-        next = agenda.borrow_mut().pop();
+    }
+}
+
+/// Runs what may leave lines in its turn: those that this lets in are granted when it has returned, here or further down this stack.
+#[cold]
+fn before_those_let_in(leaves: impl FnOnce()) {
+    struct Close;
+    impl Drop for Close {
+        fn drop(&mut self) {
+            let _gone = AGENDA.try_with(|agenda| agenda.set(ptr::null()));
+        }
+    }
+    let agenda = RefCell::new(Granted::default());
+    let open =
+        |place: &Cell<*const RefCell<Granted>>| place.get().is_null().then(|| place.set(&raw const agenda)).is_some();
+    // Without the thread's locals, in a destructor of one, they are granted at once.
+    if !AGENDA.try_with(open).unwrap_or(false) {
+        return leaves();
+    }
+    let _close = Close;
+    leaves();
+    loop {
+        let next = agenda.borrow_mut().pop();
+        let Some(tickets) = next else { return };
+        tickets.grant();
     }
 }

@@ -190,11 +190,38 @@ impl<P: LockPolicy> Want<P> {
         }
     }
 
+    /// The task is being made.
+    ///
+    /// # Safety
+    /// The submitter has not returned.
+    #[inline]
+    pub(super) unsafe fn will_join(&self) {
+        // SAFETY: the caller's promise.
+        if let Line::Value(lock) = unsafe { self.thing() }.line() {
+            lock.will_join();
+        }
+    }
+
+    /// The task comes to its turn, and its end, soon.
+    ///
+    /// # Safety
+    /// It has not left.
+    #[inline]
+    pub(super) unsafe fn will_leave(&self) {
+        if !self.stands() {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        if let Line::Value(lock) = unsafe { self.thing() }.line() {
+            lock.will_leave(&self.place);
+        }
+    }
+
     /// Gets out of line.
     ///
     /// # Safety
     /// The task has been let in here, and leaves once. Nobody else looks at its wants.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn leave(&self, granted: &mut Granted) {
         let is_free = !self.stands() || {
             // SAFETY: not left yet.

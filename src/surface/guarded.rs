@@ -151,6 +151,12 @@ impl<T: Send, P: LockPolicy> Guarded<T, P> {
         drop(unsafe { ptr::read(&raw const value.lock) });
         Ok(ManuallyDrop::into_inner(data))
     }
+
+    /// Where it is, for models: of two values a task gets into line for the one with the lower address first.
+    #[cfg(all(test, any(lockgrain_loom, lockgrain_shuttle)))]
+    pub(crate) fn address(&self) -> *const () {
+        Arc::as_ptr(&self.value).cast()
+    }
 }
 
 /// In a task that holds the lock which covers all values.

@@ -119,10 +119,18 @@ impl TaskRef {
     /// As for `needs`.
     unsafe fn cancel(self, why: TaskError) {
         // SAFETY: the caller's promise.
-        if unsafe { self.0.as_ref() }.vtable().join.is_some() {
+        if unsafe { self.has_handle() } {
             // SAFETY: as above.
             unsafe { head::cancel(self.0, why) };
         }
+    }
+
+    /// # Safety
+    /// As for `needs`.
+    #[inline]
+    pub(crate) unsafe fn has_handle(self) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.as_ref() }.vtable().join.is_some()
     }
 
     /// # Safety

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::ptr::{self, NonNull};
 
-use super::{Access, Entry, Granted, Ticket, ValueLock, prefetch_task};
+use super::{Access, Entry, Granted, Ticket, ValueLock, prefetch_around, prefetch_task};
 use crate::policy::gate::Gate;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use crate::sync::{Backoff, MODEL, UnsafeCell, mutant};
+use crate::sync::{Backoff, MODEL, UnsafeCell, mutant, prefetch};
 use crate::task::TaskRef;
 
 /// First come, first served; readers that come one after another are let in together, and one that comes after a waiting writer waits
@@ -260,6 +260,22 @@ unsafe impl<G: Gate> ValueLock<G> for McsQueue {
             Self::let_read(next, granted);
         }
         false
+    }
+
+    #[inline]
+    fn will_join(&self) {
+        // It may be gone by now, which does not matter.
+        if !MODEL {
+            prefetch(self.tail.load(Ordering::Relaxed));
+        }
+    }
+
+    #[inline]
+    fn will_leave(&self, place: &Node) {
+        // A reader's leads to its own.
+        if !MODEL {
+            prefetch_around(place.next.load(Ordering::Relaxed));
+        }
     }
 
     unsafe fn behind(&self, access: Access, place: &Node, _task: TaskRef, visit: &mut dyn FnMut(&Ticket)) {

@@ -40,7 +40,7 @@ pub enum Entry {
 /// The tickets of those who have been let in.
 #[derive(Debug, Default)]
 pub struct Granted {
-    /// Most often there is one task, and seldom more than two.
+    /// Most often there is one task, and seldom more than two. None of the later ones without the earlier.
     first: Option<Tickets>,
     second: Option<Tickets>,
     more: Option<VecDeque<Tickets>>,
@@ -69,11 +69,12 @@ impl Granted {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Tickets> {
-        let second = self.second.take();
-        if second.is_some() {
-            self.second = self.more.as_mut().and_then(VecDeque::pop_front);
+        let first = self.first.take()?;
+        self.first = self.second.take();
+        if let Some(more) = &mut self.more {
+            self.second = more.pop_front();
         }
-        std::mem::replace(&mut self.first, second)
+        Some(first)
     }
 }
 
@@ -82,6 +83,13 @@ impl Granted {
 fn prefetch_task<T>(at: *const T) {
     prefetch(at);
     prefetch(at.cast::<u8>().wrapping_add(LINE));
+}
+
+/// The same, somewhere in its middle.
+#[inline]
+fn prefetch_around<T>(at: *const T) {
+    prefetch(at.cast::<u8>().wrapping_sub(LINE));
+    prefetch_task(at);
 }
 
 /// What a task must hold to touch a guarded value, behind a gate of type `G`.
@@ -142,6 +150,12 @@ pub unsafe trait ValueLock<G: Gate>: Send + Sync + Sized + 'static {
     /// # Safety
     /// The access is that of the join with this place. It has been granted, and ends once.
     unsafe fn leave(&self, access: Access, place: &Self::Place, granted: &mut Granted) -> bool;
+
+    /// A hint: a task joins soon. Who is last may be fetched from memory ahead.
+    fn will_join(&self) {}
+
+    /// A hint: the access at this place, which has been joined, is granted and ends soon, perhaps with those of other values. Who is behind may be fetched from memory ahead.
+    fn will_leave(&self, _place: &Self::Place) {}
 
     /// Visits the tickets of all who can't be let in before the access of `task` at this place has ended.
     ///

@@ -1,5 +1,7 @@
 //! Models of tasks with guarded values, on the whole pool.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use super::pool::pool;
 use crate::sync::{Arc, Parker, UnsafeCell, check, thread};
 use crate::{FineGrained, GlobalLock, Guarded, Keyed, LockFree, LockPolicy, TaskError, ThreadPool};
@@ -32,8 +34,15 @@ fn number<P: LockPolicy>(pool: &ThreadPool<P>) -> Guarded<Number, P> {
     pool.guarded(Number(UnsafeCell::new(0)))
 }
 
+/// In the order in which tasks get into line for them, which is that of their addresses: an execution must be as the one before.
+fn two_numbers<P: LockPolicy>(pool: &ThreadPool<P>) -> [Guarded<Number, P>; 2] {
+    let mut numbers = [number(pool), number(pool)];
+    numbers.sort_by_key(Guarded::address);
+    numbers
+}
+
 fn two_tasks_with_two_values_in_opposite_order<P: LockPolicy>(pool: ThreadPool<P>) {
-    let (a, b) = (number(&pool), number(&pool));
+    let [a, b] = two_numbers(&pool);
     let (inner, mine) = (pool.clone(), (a.clone(), b.clone()));
     let submitter = thread::spawn(move || inner.when((&mine.0, &mine.1), |(a, b)| a.add() + b.add()).result().unwrap());
     let here = pool.when((&b, &a), |(b, a)| b.add() + a.add()).result().unwrap();
@@ -52,6 +61,19 @@ fn a_cancelled_task_is_passed_over<P: LockPolicy>(pool: ThreadPool<P>) {
     assert_eq!(third.result().unwrap(), if cancelled { 2 } else { 3 });
     assert_eq!(first.result().unwrap(), 1);
     pool.shutdown();
+}
+
+/// Those who let it in are two.
+fn a_task_without_a_handle_waits_for_both_values<P: LockPolicy>(pool: ThreadPool<P>) {
+    let [a, b] = two_numbers(&pool);
+    let sum = Arc::new(AtomicU32::new(0));
+    let seen = sum.clone();
+    for value in [&a, &b] {
+        pool.spawn_when(value, |number| _ = number.add()).unwrap();
+    }
+    pool.spawn_when((&a, &b), move |(a, b)| seen.store(a.add() + b.add(), Relaxed)).unwrap();
+    pool.shutdown();
+    assert_eq!(sum.load(Relaxed), 4);
 }
 
 fn a_panic_gives_the_value_back<P: LockPolicy>(pool: ThreadPool<P>) {
@@ -124,7 +146,7 @@ fn shutdown_now_ends_who_stands_in_line<P: LockPolicy>(pool: ThreadPool<P>) {
 
 /// It looks along a line, and finds one who has got into that line, and not yet into the next.
 fn shutdown_now_against_a_task_with_two_values<P: LockPolicy>(pool: ThreadPool<P>) {
-    let values = [number(&pool), number(&pool)];
+    let values = two_numbers(&pool);
     let [begins, submits, ends] = [(); 3].map(|()| Arc::new(Parker::new()));
     let (begun, submitted, end) = (begins.clone(), submits.clone(), ends.clone());
     let holder = pool.when(&values, move |_| {
@@ -208,6 +230,7 @@ fn a_callback_can_wait_for_the_next_task<P: LockPolicy>(pool: ThreadPool<P>) {
 
 stamp! {
     a_cancelled_task_is_passed_over: (one: 1, 1), (two: 2, 1);
+    a_task_without_a_handle_waits_for_both_values: (one: 1, 1), (two: 2, 1);
     a_panic_gives_the_value_back: (one: 1, 2), (two: 2, 0);
     shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 1);
     a_cancel_in_a_draining_pool_lets_in_the_next: (one: 1, 1);
