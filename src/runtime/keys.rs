@@ -12,10 +12,10 @@ use super::wants::{Line, Lockable, References, Want};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, MODEL, Mutex, mutant};
+use crate::sync::{Arc, MODEL, Mutex, MutexGuard, mutant};
 use crate::task::{drop_quietly, memory};
 
-/// Parts of a table, each behind its own mutex, which is held for one look-up. A power of two.
+/// Parts of a table, each behind its own mutex, which is held for one look-up, or until a task with a single key stands in line. A power of two.
 const PARTS: u64 = if MODEL { 1 } else { 64 };
 /// A part with room for more than this gives it back when its last key goes.
 const KEEPS: usize = 64;
@@ -68,32 +68,28 @@ where
         Arc::new(Self { core, all: P::Lock::new(), alone: AtomicU64::new(0), parts })
     }
 
-    /// A reference to the key's entry, for one who submits a task that names it; and whether that has to name all, too. The hash is always the same for
-    /// equal keys.
+    /// The key's entry, made if there is none. The hash is always the same for equal keys.
     #[inline]
-    pub(crate) fn name(self: &Arc<Self>, key: K, hash: u64) -> (Named<K, P>, bool) {
+    pub(crate) fn hold(self: &Arc<Self>, key: K, hash: u64) -> Held<'_, K, P> {
         let mut part = self.part(hash).lock();
         // SAFETY: as long as they are in the table.
         let at = |entry: &NonNull<Entry<K, P>>| unsafe { entry.as_ref() }.hash;
         // SAFETY: as above.
         let is = |entry: &NonNull<Entry<K, P>>| at(entry) == hash && unsafe { entry.as_ref() }.key == key;
         let found = part.entries.find(hash, is).copied();
-        let (entry, unused) = match found {
-            Some(entry) => (Named::again(entry), Some(key)),
+        let (entry, made, unused) = match found {
+            Some(entry) => (entry, None, Some(key)),
             None => {
                 let (lock, references) = (P::Lock::new(), AtomicU64::new(1));
                 let table = NonNull::from(&**part.anchor.get_or_insert_with(|| self.clone()));
                 let entry = memory::allocate(Entry { key, hash, lock, references, table });
                 part.entries.insert_unique(hash, entry, at);
-                (Named(entry), None)
+                (entry, Some(Named(entry)), None)
             }
         };
         // Acquire pairs with the release in `Alone`.
         let crowded = self.alone.load(Ordering::Acquire) > 0 && !mutant("keys_ignore_who_is_alone");
-        drop(part);
-        // A user's destructor: not under the mutex.
-        drop_quietly(unused);
-        (entry, crowded)
+        Held { entry, crowded, _part: part, made, _unused: Quietly(unused) }
     }
 
     /// References to all keys in use, for a task that is to run alone: while it has these and [`all`](Self::all), no task of the table
@@ -142,6 +138,56 @@ impl<K, P: LockPolicy> Keys<K, P> {
     }
 }
 
+/// The entry of a key, whose part of the table is locked, for one who submits a task that names it: if the task gets into line meanwhile, no reference is
+/// counted for the submitter. No code of the user's may run meanwhile.
+pub(crate) struct Held<'k, K: Send + Sync + 'static, P: LockPolicy> {
+    entry: NonNull<Entry<K, P>>,
+    crowded: bool,
+    // From here on in the order in which they go.
+    _part: MutexGuard<'k, Table<K, P>>,
+    /// The first reference, if the entry has been made for this.
+    made: Option<Named<K, P>>,
+    _unused: Quietly<K>,
+}
+
+/// A key of the user's.
+struct Quietly<K>(Option<K>);
+
+impl<K> Drop for Quietly<K> {
+    #[inline]
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
+    }
+}
+
+impl<K: Send + Sync, P: LockPolicy> Held<'_, K, P> {
+    /// Whether the task has to name all keys, too.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// The wish of the task that is being submitted.
+    #[inline]
+    pub(crate) fn want(&self, access: Access) -> Want<P> {
+        Want::new(self.entry, access)
+    }
+
+    /// A reference, and the part is not locked any more.
+    #[inline]
+    pub(crate) fn named(mut self) -> Named<K, P> {
+        self.made.take().unwrap_or_else(|| Named::again(self.entry))
+    }
+}
+
+/// A task's only key, if it is not the gate that covers it.
+impl<K: Send + Sync, P: LockPolicy> Lender for Option<Held<'_, K, P>> {
+    #[inline]
+    fn gives(self) -> bool {
+        std::mem::forget(self.map(Held::named));
+        true
+    }
+}
+
 /// A reference to the entry of a key.
 pub(crate) struct Named<K: Send + Sync + 'static, P: LockPolicy>(NonNull<Entry<K, P>>);
 
@@ -162,15 +208,6 @@ impl<K: Send + Sync, P: LockPolicy> Named<K, P> {
     /// The wish of the task that is being submitted.
     pub(crate) fn want(&self, access: Access) -> Want<P> {
         Want::new(self.0, access)
-    }
-}
-
-/// None if the gate covers all keys.
-impl<K: Send + Sync, P: LockPolicy> Lender for Option<Named<K, P>> {
-    #[inline]
-    fn gives(self) -> bool {
-        std::mem::forget(self);
-        true
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, Backoff, MODEL, UnsafeCell, local, mutant};
 use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
-/// What keeps a task's only value until it stands in line.
+/// What keeps a task's only value until it stands in line, and perhaps others out of that line.
 pub(crate) trait Lender {
     /// Whether its reference is the line's from now on.
     fn gives(self) -> bool;
@@ -122,9 +122,14 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 match entry {
                     // Perhaps it is gone.
                     Entry::Waits => return,
-                    // SAFETY: as above.
-                    Entry::First if !lender.gives() => unsafe { only.retain() },
-                    Entry::First | Entry::Together => {}
+                    Entry::First => {
+                        if !lender.gives() {
+                            // SAFETY: the submitter is here.
+                            unsafe { only.retain() };
+                        }
+                    }
+                    // Before the task comes to its turn, or its end.
+                    Entry::Together => drop(lender),
                 }
             }
             several => {
@@ -197,7 +202,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         } else {
             // Cancelled while it waited: passed over.
             core.count_cancelled(1);
-            before_those_let_in(|| self.leave(false));
+            in_turn(Granted::default(), || self.leave(false));
             // SAFETY: no ticket is left.
             drop(unsafe { task.into_task() });
         }
@@ -278,7 +283,7 @@ unsafe fn ready<P: LockPolicy>(core: &Arc<Core<P>>, task: TaskRef, keep: Option<
     let task = unsafe { task.into_task() };
     if core.is_cancelling() {
         current::share_kept();
-        before_those_let_in(|| {
+        in_turn(Granted::default(), || {
             if matches!(task.discard(core.unrun()), Discarded::Now | Discarded::Cancelled) {
                 core.count_cancelled(1);
             }
@@ -401,28 +406,30 @@ fn let_in(leave: impl FnOnce(&mut Granted)) {
     }
     let mut granted = Granted::default();
     leave(&mut granted);
-    while let Some(tickets) = granted.pop() {
-        tickets.grant();
+    let Some(first) = granted.pop() else { return };
+    if granted.is_empty() {
+        first.grant();
+    } else {
+        in_turn(granted, || first.grant());
     }
 }
 
-/// Runs what may leave lines in its turn: those that this lets in are granted when it has returned, here or further down this stack.
-#[cold]
-fn before_those_let_in(leaves: impl FnOnce()) {
+/// Runs what may leave lines in its turn, and then grants these, and behind them those that it has let in; here, or further down this stack.
+#[inline(never)]
+fn in_turn(granted: Granted, leaves: impl FnOnce()) {
     struct Close;
     impl Drop for Close {
         fn drop(&mut self) {
             let _gone = AGENDA.try_with(|agenda| agenda.set(ptr::null()));
         }
     }
-    let agenda = RefCell::new(Granted::default());
-    let open =
-        |place: &Cell<*const RefCell<Granted>>| place.get().is_null().then(|| place.set(&raw const agenda)).is_some();
-    // Without the thread's locals, in a destructor of one, they are granted at once.
-    if !AGENDA.try_with(open).unwrap_or(false) {
-        return leaves();
-    }
-    let _close = Close;
+    let agenda = RefCell::new(granted);
+    let open = |place: &Cell<*const RefCell<Granted>>| {
+        place.get().is_null().then(|| place.set(&raw const agenda))?;
+        Some(Close)
+    };
+    // Without the thread's locals, in a destructor of one, those that it lets in are granted at once.
+    let _open = AGENDA.try_with(open).ok().flatten();
     leaves();
     loop {
         let next = agenda.borrow_mut().pop();

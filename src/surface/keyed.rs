@@ -10,9 +10,9 @@ use super::when;
 use super::{Refused, TaskHandle, ThreadPool};
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
-use crate::runtime::keys::{Keys, Named};
+use crate::runtime::keys::{Held, Keys, Named};
 use crate::runtime::request::Request;
-use crate::runtime::wants::{Many, Want, Wants};
+use crate::runtime::wants::{Many, Wants};
 use crate::sync::Arc;
 use crate::task;
 
@@ -97,7 +97,10 @@ where
         keys: impl IntoIterator<Item = (K, Access)>,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let names: Vec<_> = keys.into_iter().map(|(key, access)| Key { access, ..self.key_alone(key) }).collect();
+        let names: Vec<_> = keys
+            .into_iter()
+            .filter_map(|(key, access)| Some(Key { access, ..self.named(self.hold_alone(key)?) }))
+            .collect();
         let mut wants = Many::new();
         names.iter().for_each(|name| name.add_to(&mut wants));
         self.submit_merged(wants, f)
@@ -141,19 +144,28 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self, key: K) -> Key<K, P> {
-        let Handles { keys, hasher } = &*self.handles;
-        let hash = hasher.hash_one(&key);
-        let (name, crowded) = keys.name(key, hash);
-        Key { name: Some(name), all: crowded.then(|| keys.clone()), access: Access::Exclusive }
+        self.named(self.hold(key))
     }
 
-    /// As `key`, for a task that wants nothing but keys.
-    fn key_alone(&self, key: K) -> Key<K, P> {
+    fn hold(&self, key: K) -> Held<'_, K, P> {
+        let Handles { keys, hasher } = &*self.handles;
+        let hash = hasher.hash_one(&key);
+        keys.hold(key, hash)
+    }
+
+    fn named(&self, held: Held<'_, K, P>) -> Key<K, P> {
+        let all = held.is_crowded().then(|| self.handles.keys.clone());
+        Key { name: held.named(), all, access: Access::Exclusive }
+    }
+
+    /// As `hold`, for a task that wants nothing but keys; none if the gate covers them.
+    #[inline]
+    fn hold_alone(&self, key: K) -> Option<Held<'_, K, P>> {
         if self.has_lines() {
-            return self.key(key);
+            return Some(self.hold(key));
         }
         task::drop_quietly(key);
-        Key { name: None, all: None, access: Access::Exclusive }
+        None
     }
 
     /// Whether tasks stand in line for keys. If not, the gate covers them all, and the queue keeps the order.
@@ -166,11 +178,19 @@ where
     /// # Errors
     /// [`Refused`] once the pool is shutting down; `f` has been dropped.
     pub fn spawn(&self, key: K, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        let (key, core) = (self.key_alone(key), self.pool.core());
-        if key.all.is_some() {
-            return when::spawn(core, Request::merged(key.wants(), core), (), (), |()| f());
+        let core = self.pool.core();
+        let Some(f) = when::accepted(core, (), |()| f()) else { return Err(Refused::by(core)) };
+        match self.hold_alone(key) {
+            Some(held) if held.is_crowded() => {
+                let key = self.named(held);
+                when::spawn(core, Request::merged(key.wants(), core), (), f);
+            }
+            held => {
+                let want = held.as_ref().map(|held| held.want(Access::Exclusive));
+                when::spawn(core, Request::one(want, core), held, f);
+            }
         }
-        when::spawn(core, Request::one(key.want(), core), key.name, (), |()| f())
+        Ok(())
     }
 
     fn submit_one<T: Send + 'static>(
@@ -179,11 +199,18 @@ where
         access: Access,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
-        let (key, core) = (Key { access, ..self.key_alone(key) }, self.pool.core());
-        if key.all.is_some() {
-            return self.submit_merged(key.wants(), f);
+        let core = self.pool.core();
+        let Some(f) = when::accepted(core, (), |()| f()) else { return when::refused(core) };
+        match self.hold_alone(key) {
+            Some(held) if held.is_crowded() => {
+                let key = Key { access, ..self.named(held) };
+                when::submit(core, Request::merged(key.wants(), core), (), f)
+            }
+            held => {
+                let want = held.as_ref().map(|held| held.want(access));
+                when::submit(core, Request::one(want, core), held, f)
+            }
         }
-        when::submit(core, Request::one(key.want(), core), key.name, (), |()| f())
     }
 
     /// Whoever calls this has references to all of it.
@@ -193,7 +220,10 @@ where
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
         let core = self.pool.core();
-        when::submit(core, Request::merged(wants, core), (), (), |()| f())
+        match when::accepted(core, (), |()| f()) {
+            Some(f) => when::submit(core, Request::merged(wants, core), (), f),
+            None => when::refused(core),
+        }
     }
 
     /// How many keys tasks name at the moment; a task that has just ended may still count. Under a policy whose gate covers
@@ -210,8 +240,7 @@ where
 
 /// One key, for [`ThreadPool::when`]: made by [`Keyed::key`].
 pub struct Key<K: Send + Sync + 'static, P: LockPolicy = LockFree> {
-    /// None if the gate covers all keys.
-    name: Option<Named<K, P>>,
+    name: Named<K, P>,
     /// The table, if a task of it is to run alone.
     all: Option<Arc<Keys<K, P>>>,
     access: Access,
@@ -224,10 +253,6 @@ impl<K: Send + Sync, P: LockPolicy> Key<K, P> {
         Self { access: Access::Shared, ..self }
     }
 
-    fn want(&self) -> Option<Want<P>> {
-        self.name.as_ref().map(|name| name.want(self.access))
-    }
-
     fn wants(&self) -> Many<P> {
         let mut wants = Many::new();
         self.add_to(&mut wants);
@@ -235,7 +260,7 @@ impl<K: Send + Sync, P: LockPolicy> Key<K, P> {
     }
 
     fn add_to(&self, wants: &mut Many<P>) {
-        wants.extend(self.want());
+        wants.push(self.name.want(self.access));
         wants.extend(self.all.as_ref().map(|all| all.all(Access::Shared)));
     }
 }

@@ -93,7 +93,10 @@ impl<P: LockPolicy> ThreadPool<P> {
     {
         let core = self.core();
         match ask(core, &values) {
-            Ok((request, places)) => submit(core, request, (), places, f),
+            Ok((request, places)) => match accepted(core, places, f) {
+                Some(f) => submit(core, request, (), f),
+                None => refused(core),
+            },
             Err(error) => {
                 task::drop_quietly(f);
                 TaskHandle::new(task::refused(core.id, error))
@@ -126,7 +129,11 @@ impl<P: LockPolicy> ThreadPool<P> {
     {
         let core = self.core();
         match ask(core, &values) {
-            Ok((request, places)) => spawn(core, request, (), places, f).map_err(TaskError::from),
+            Ok((request, places)) => {
+                let Some(f) = accepted(core, places, f) else { return Err(Refused::by(core).into()) };
+                spawn(core, request, (), f);
+                Ok(())
+            }
             Err(error) => {
                 task::drop_quietly(f);
                 Err(error)
@@ -144,50 +151,54 @@ fn ask<P: LockPolicy, V: Values<P>>(core: &Core<P>, values: &V) -> Result<Asked<
     Ok((Request::new(wants, core)?, places))
 }
 
-/// Has `f` run once the request has all that it wants. The caller has a reference to each of these, or `lender` has.
-pub(super) fn submit<P, W, L, T, F>(
-    core: &Arc<Core<P>>,
-    request: Request<P, W>,
-    lender: impl Lender,
-    places: L,
-    f: F,
-) -> TaskHandle<T>
+/// What a task runs that wants the values at these places; none, and `f` has been dropped, if the pool takes no more. It is made before the task wants anything,
+/// as code of the user's may run here, and none until the task stands in line.
+#[inline(always)]
+pub(super) fn accepted<P, L, T, F>(core: &Core<P>, places: L, f: F) -> Option<impl FnOnce() -> T + Send + 'static>
 where
     P: LockPolicy,
-    W: Wants<P>,
     L: sealed::Places,
-    T: Send + 'static,
+    T: 'static,
     F: for<'a> FnOnce(L::Lent<'a>) -> T + Send + 'static,
 {
     if core.is_draining() {
         task::drop_quietly(f);
-        return TaskHandle::new(task::refused(core.id, core.refused()));
+        return None;
     }
+    Some(carried(core, lend(places, f)))
+}
+
+/// Has an accepted closure run once the request has all that it wants. The caller has a reference to each of these, or `lender` has.
+pub(super) fn submit<P, W, T>(
+    core: &Arc<Core<P>>,
+    request: Request<P, W>,
+    lender: impl Lender,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> TaskHandle<T>
+where
+    P: LockPolicy,
+    W: Wants<P>,
+    T: Send + 'static,
+{
     let queue = |request: &Request<P, W>, task| request.queue(core, task, lender);
-    TaskHandle::new(task::needing(core.id, request, carried(core, lend(places, f)), queue))
+    TaskHandle::new(task::needing(core.id, request, f, queue))
 }
 
 /// As `submit`, without a handle.
 #[inline]
-pub(super) fn spawn<P, W, L, F>(
+pub(super) fn spawn<P: LockPolicy, W: Wants<P>>(
     core: &Arc<Core<P>>,
     request: Request<P, W>,
     lender: impl Lender,
-    places: L,
-    f: F,
-) -> Result<(), Refused>
-where
-    P: LockPolicy,
-    W: Wants<P>,
-    L: sealed::Places,
-    F: for<'a> FnOnce(L::Lent<'a>) + Send + 'static,
-{
-    if core.is_draining() {
-        task::drop_quietly(f);
-        return Err(Refused::by(core));
-    }
-    task::detached_needing(request, carried(core, lend(places, f)), |request, task| request.queue(core, task, lender));
-    Ok(())
+    f: impl FnOnce() + Send + 'static,
+) {
+    task::detached_needing(request, f, |request, task| request.queue(core, task, lender));
+}
+
+/// The handle of a task that was not accepted.
+#[cold]
+pub(super) fn refused<P: LockPolicy, T: Send + 'static>(core: &Core<P>) -> TaskHandle<T> {
+    TaskHandle::new(task::refused(core.id, core.refused()))
 }
 
 /// The closure of a task that is run once it has the values.

@@ -68,6 +68,11 @@ impl Granted {
     }
 
     #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Tickets> {
         let first = self.first.take()?;
         self.first = self.second.take();

@@ -10,7 +10,7 @@ use crate::sync::{Arc, check, thread};
 fn wishes_that_overlap_share_an_entry(others: usize) {
     let pool = pool::<LockFree>(1, 0);
     let keys = Keys::new(pool.core().clone());
-    let want = |keys: &Arc<Keys<u32, LockFree>>| keys.name(1, 1).0;
+    let want = |keys: &Arc<Keys<u32, LockFree>>| keys.hold(1, 1).named();
     let address = |name: &Named<u32, LockFree>| name.want(Access::Exclusive).address();
     let others: Vec<_> = (0..others)
         .map(|_| {
