@@ -1,6 +1,6 @@
 //! Ends queued tasks without running them.
 
-use super::Core;
+use super::{Core, in_hand};
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::{Find, RunQueue};
 use crate::policy::value_lock::ValueLock;
@@ -41,8 +41,8 @@ impl<P: LockPolicy> Core<P> {
     pub(crate) fn discard_queued(self: &Arc<Self>) -> usize {
         let queued = self.queue.len() + self.ranked.len() as usize;
         let ended = self.ending(|| {
-            let taken = (0..queued).map_while(|_| self.take_any());
-            taken.map(|task| usize::from(self.discard(task, TaskError::Cancelled))).sum()
+            let end_next = || Some(self.discard(self.take_any()?, TaskError::Cancelled));
+            (0..queued).map_while(|_| self.in_hand.during(end_next)).map(usize::from).sum()
         });
         if !mutant("discard_untold") {
             self.may_be_quiescent();
@@ -53,15 +53,18 @@ impl<P: LockPolicy> Core<P> {
     /// Cancels the oldest queued task that has not ended, if there is one, of those with the lowest priority.
     pub(super) fn discard_oldest(self: &Arc<Self>) {
         let ended = self.ending(|| {
+            let end_least = || {
+                Some(match self.take_least() {
+                    Find::Task(task, _) => self.discard(task, TaskError::Cancelled),
+                    Find::Retry => false,
+                    Find::Empty => return None,
+                })
+            };
             loop {
-                match self.take_least() {
-                    Find::Task(task, _) => {
-                        if self.discard(task, TaskError::Cancelled) {
-                            break true;
-                        }
-                    }
-                    Find::Retry => hint::spin_loop(),
-                    Find::Empty => break false,
+                match self.in_hand.during(end_least) {
+                    Some(true) => break true,
+                    Some(false) => hint::spin_loop(),
+                    None => break false,
                 }
             }
         });
@@ -94,6 +97,9 @@ impl<P: LockPolicy> Core<P> {
 
     /// Ends a task that was queued, and counts it; whether this ended it.
     fn discard(&self, task: Task, why: TaskError) -> bool {
+        if !task.is_ordered() {
+            in_hand::let_go();
+        }
         let how = task.discard(why);
         match how {
             // Also if it was cancelled through its handle: nobody else comes to it any more.

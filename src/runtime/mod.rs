@@ -16,6 +16,7 @@ mod due;
 pub(crate) mod future;
 mod holders;
 mod idle;
+mod in_hand;
 pub(crate) mod join;
 pub(crate) mod keys;
 mod lane;

@@ -8,7 +8,7 @@ use std::ptr;
 
 use super::wants::{self, Many, One, Want, Wants};
 use super::worker::Worker;
-use super::{Core, current};
+use super::{Core, current, in_hand};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -224,6 +224,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         if given_up {
             // Release pairs with the acquire in `passed_over`: who has seen it finds those who were let in.
             self.pending.fetch_or(LEFT, Ordering::Release);
+            in_hand::let_go();
         }
         if free {
             Self::release(wants);

@@ -13,6 +13,7 @@ use super::current::{self, Frame, Kind};
 use super::future::Futures;
 use super::holders::Holders;
 use super::idle::{Idle, Notify};
+use super::in_hand::InHand;
 use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
 use super::mail::Mail;
@@ -130,6 +131,7 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Tasks that had to wait for a guarded value, and those of them that do no more.
     pub(super) held_back: CachePadded<Counter>,
     pub(super) let_in: CachePadded<Counter>,
+    pub(super) in_hand: InHand,
     /// Whether a limit has been made for its tasks.
     limits: AtomicBool,
     /// Whether what has not started is to be cancelled.
@@ -186,6 +188,7 @@ impl<P: LockPolicy> Core<P> {
             claimed: Counter::default(),
             held_back: CachePadded::default(),
             let_in: CachePadded::default(),
+            in_hand: InHand::new(),
             limits: AtomicBool::new(false),
             cancelling: AtomicBool::new(false),
             broken: Broken::default(),
@@ -241,6 +244,11 @@ impl<P: LockPolicy> Core<P> {
 
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty() || (!self.ranked.waiting().is_none() && !mutant("ranked_is_slept_over"))
+    }
+
+    /// Whether nothing is queued, and nothing will be by who just ends a queued task.
+    pub(super) fn is_through(&self) -> bool {
+        self.in_hand.is_empty_handed(|| !self.has_queued())
     }
 
     /// Whether nobody is left to run what is queued.

@@ -136,7 +136,7 @@ impl<P: LockPolicy> Core<P> {
 
     /// Stops a draining pool that has no thread and nothing queued.
     pub(in crate::runtime) fn stop_if_empty(self: &Arc<Self>) {
-        match self.idle.stop_if_empty(|| self.has_queued()) {
+        match self.idle.stop_if_empty(|| !self.is_through()) {
             Exit::Last => self.stopped(),
             Exit::Held => self.timer.look_again(),
             // The last worker has left, and not looked yet.

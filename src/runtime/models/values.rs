@@ -104,6 +104,19 @@ fn a_cancel_in_a_draining_pool_lets_in_the_next<P: LockPolicy>(pool: ThreadPool<
     assert_eq!(second.result().unwrap(), if cancelled { 1 } else { 2 });
 }
 
+/// The same for one that is taken out of the queue.
+fn a_discard_in_a_draining_pool_lets_in_the_next<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let first = pool.when(&value, Number::add);
+    let second = pool.when(&value, Number::add);
+    let discards = pool.clone();
+    let discarder = thread::spawn(move || discards.core().discard_oldest());
+    pool.shutdown();
+    discarder.join().unwrap();
+    let refused = |result: Result<u32, TaskError>| matches!(result, Err(TaskError::Refused));
+    assert!(![first, second].map(|handle| refused(handle.result())).contains(&true));
+}
+
 /// The end of a task against a shutdown that cancels who stands behind it.
 fn shutdown_now_against_the_end_of_the_holder<P: LockPolicy>(pool: ThreadPool<P>) {
     let value = number(&pool);
@@ -234,6 +247,7 @@ stamp! {
     a_panic_gives_the_value_back: (one: 1, 2), (two: 2, 0);
     shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 1);
     a_cancel_in_a_draining_pool_lets_in_the_next: (one: 1, 1);
+    a_discard_in_a_draining_pool_lets_in_the_next: (one: 1, 1);
     shutdown_now_against_the_end_of_the_holder: (one: 1, 1);
     a_key_that_goes_and_comes_back_excludes: (one: 1, 1), (two: 2, 0);
 }

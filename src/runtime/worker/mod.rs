@@ -240,8 +240,13 @@ impl<P: LockPolicy> Worker<P> {
         self.search_no_more();
     }
 
+    /// Whether nobody needs this worker any more. If not, and nothing is queued, somebody is about to queue it.
     fn has_nothing(&self) -> bool {
-        !self.core.has_queued() && !self.core.mail.has(self.index)
+        let is_through = self.core.is_through();
+        if !is_through && !self.core.has_queued() {
+            hint::yield_now();
+        }
+        is_through && !self.core.mail.has(self.index)
     }
 
     /// Runs a task that is for this worker alone; false if there is none.
