@@ -89,7 +89,7 @@ where
         };
         // Acquire pairs with the release in `Alone`.
         let crowded = self.alone.load(Ordering::Acquire) > 0 && !mutant("keys_ignore_who_is_alone");
-        Held { entry, crowded, _part: part, made, _unused: Quietly(unused) }
+        Held { entry, crowded, part: Some(part), made, _unused: Quietly(unused) }
     }
 
     /// References to all keys in use, for a task that is to run alone: while it has these and [`all`](Self::all), no task of the table
@@ -143,10 +143,11 @@ impl<K, P: LockPolicy> Keys<K, P> {
 pub(crate) struct Held<'k, K: Send + Sync + 'static, P: LockPolicy> {
     entry: NonNull<Entry<K, P>>,
     crowded: bool,
-    // From here on in the order in which they go.
-    _part: MutexGuard<'k, Table<K, P>>,
+    // From here on in the order in which they go. The part is locked until the task stands in line.
+    part: Option<MutexGuard<'k, Table<K, P>>>,
     /// The first reference, if the entry has been made for this.
     made: Option<Named<K, P>>,
+    /// Its end is code of the user's: not under the mutex, nor while others wait for a task that is not queued yet.
     _unused: Quietly<K>,
 }
 
@@ -175,6 +176,11 @@ impl<K: Send + Sync, P: LockPolicy> Held<'_, K, P> {
     /// A reference, and the part is not locked any more.
     #[inline]
     pub(crate) fn named(mut self) -> Named<K, P> {
+        self.reference()
+    }
+
+    #[inline]
+    fn reference(&mut self) -> Named<K, P> {
         self.made.take().unwrap_or_else(|| Named::again(self.entry))
     }
 }
@@ -182,8 +188,13 @@ impl<K: Send + Sync, P: LockPolicy> Held<'_, K, P> {
 /// A task's only key, if it is not the gate that covers it.
 impl<K: Send + Sync, P: LockPolicy> Lender for Option<Held<'_, K, P>> {
     #[inline]
-    fn gives(self) -> bool {
-        std::mem::forget(self.map(Held::named));
+    fn let_in(&mut self, is_first: bool) -> bool {
+        if let Some(held) = self {
+            if is_first {
+                std::mem::forget(held.reference());
+            }
+            held.part = None;
+        }
         true
     }
 }

@@ -15,15 +15,16 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, Backoff, MODEL, UnsafeCell, local, mutant};
 use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
-/// What keeps a task's only value until it stands in line, and perhaps others out of that line.
+/// What keeps a task's only value until it stands in line, and perhaps others out of that line. It goes when the task has been queued.
 pub(crate) trait Lender {
-    /// Whether its reference is the line's from now on.
-    fn gives(self) -> bool;
+    /// The task stands in line, and has been let in: others may come. Whether there is a reference that is the line's from now on, which needs one if the task
+    /// is the first.
+    fn let_in(&mut self, is_first: bool) -> bool;
 }
 
 /// The user's own.
 impl Lender for () {
-    fn gives(self) -> bool {
+    fn let_in(&mut self, _is_first: bool) -> bool {
         false
     }
 }
@@ -104,7 +105,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     }
 
     /// Gets into line for all the values at once, and queues the task to run as soon as it has them. `task` is the one that this is part of.
-    pub(crate) fn queue(&self, core: &Arc<Core<P>>, task: Task, lender: impl Lender) {
+    pub(crate) fn queue(&self, core: &Arc<Core<P>>, task: Task, mut lender: impl Lender) {
         let task = task.into_ref();
         // SAFETY: the task has one grant to come at least: that of its only value, or that at the end.
         let wants = unsafe { self.wants() };
@@ -119,17 +120,15 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 };
                 // SAFETY: the submitter is here, and the task stays until it has left.
                 let entry = unsafe { only.join(true, ticket) }.0;
-                match entry {
+                let is_first = match entry {
                     // Perhaps it is gone.
                     Entry::Waits => return,
-                    Entry::First => {
-                        if !lender.gives() {
-                            // SAFETY: the submitter is here.
-                            unsafe { only.retain() };
-                        }
-                    }
-                    // Before the task comes to its turn, or its end.
-                    Entry::Together => drop(lender),
+                    Entry::First => true,
+                    Entry::Together => false,
+                };
+                if !lender.let_in(is_first) && is_first {
+                    // SAFETY: the submitter is here.
+                    unsafe { only.retain() };
                 }
             }
             several => {
