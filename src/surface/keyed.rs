@@ -7,7 +7,7 @@ use super::guarded::Guarded;
 use super::key_hash::KeyHashBuilder;
 use super::values::sealed;
 use super::when;
-use super::{Refused, TaskHandle, ThreadPool};
+use super::{Refused, TaskHandle, ThreadPool, entry};
 use crate::policy::value_lock::{Access, ValueLock};
 use crate::policy::{LockFree, LockPolicy};
 use crate::runtime::keys::{Held, Keys, Named};
@@ -179,7 +179,7 @@ where
     /// [`Refused`] once the pool is shutting down; `f` has been dropped.
     pub fn spawn(&self, key: K, f: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
         let core = self.pool.core();
-        let Some(f) = when::accepted(core, (), |()| f()) else { return Err(Refused::by(core)) };
+        let f = when::accepted(core, (), |()| f())?;
         match self.hold_alone(key) {
             Some(held) if held.is_crowded() => {
                 let key = self.named(held);
@@ -200,7 +200,10 @@ where
         f: impl FnOnce() -> T + Send + 'static,
     ) -> TaskHandle<T> {
         let core = self.pool.core();
-        let Some(f) = when::accepted(core, (), |()| f()) else { return when::refused(core) };
+        let f = match when::accepted(core, (), |()| f()) {
+            Ok(f) => f,
+            Err(why) => return entry::refused(core, why),
+        };
         match self.hold_alone(key) {
             Some(held) if held.is_crowded() => {
                 let key = Key { access, ..self.named(held) };
@@ -221,8 +224,8 @@ where
     ) -> TaskHandle<T> {
         let core = self.pool.core();
         match when::accepted(core, (), |()| f()) {
-            Some(f) => when::submit(core, Request::merged(wants, core), (), f),
-            None => when::refused(core),
+            Ok(f) => when::submit(core, Request::merged(wants, core), (), f),
+            Err(why) => entry::refused(core, why),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Tasks that name what only they touch: `when`, and what keys and strands are made of.
 
 use super::values::{Lent, Values, sealed};
-use super::{Refused, TaskHandle, ThreadPool};
+use super::{Refused, TaskHandle, ThreadPool, entry};
 use crate::policy::LockPolicy;
 use crate::runtime::Core;
 use crate::runtime::current;
@@ -94,8 +94,8 @@ impl<P: LockPolicy> ThreadPool<P> {
         let core = self.core();
         match ask(core, &values) {
             Ok((request, places)) => match accepted(core, places, f) {
-                Some(f) => submit(core, request, (), f),
-                None => refused(core),
+                Ok(f) => submit(core, request, (), f),
+                Err(why) => entry::refused(core, why),
             },
             Err(error) => {
                 task::drop_quietly(f);
@@ -130,8 +130,7 @@ impl<P: LockPolicy> ThreadPool<P> {
         let core = self.core();
         match ask(core, &values) {
             Ok((request, places)) => {
-                let Some(f) = accepted(core, places, f) else { return Err(Refused::by(core).into()) };
-                spawn(core, request, (), f);
+                spawn(core, request, (), accepted(core, places, f)?);
                 Ok(())
             }
             Err(error) => {
@@ -151,10 +150,14 @@ fn ask<P: LockPolicy, V: Values<P>>(core: &Core<P>, values: &V) -> Result<Asked<
     Ok((Request::new(wants, core)?, places))
 }
 
-/// What a task runs that wants the values at these places; none, and `f` has been dropped, if the pool takes no more. It is made before the task wants anything,
+/// What a task runs that wants the values at these places; an error, and `f` has been dropped, if the pool takes no more. It is made before the task wants anything,
 /// as code of the user's may run here, and none until the task stands in line.
 #[inline(always)]
-pub(super) fn accepted<P, L, T, F>(core: &Core<P>, places: L, f: F) -> Option<impl FnOnce() -> T + Send + 'static>
+pub(super) fn accepted<P, L, T, F>(
+    core: &Core<P>,
+    places: L,
+    f: F,
+) -> Result<impl FnOnce() -> T + Send + 'static, Refused>
 where
     P: LockPolicy,
     L: sealed::Places,
@@ -163,9 +166,9 @@ where
 {
     if core.is_draining() {
         task::drop_quietly(f);
-        return None;
+        return Err(Refused::by(core));
     }
-    Some(carried(core, lend(places, f)))
+    Ok(carried(core, lend(places, f)))
 }
 
 /// Has an accepted closure run once the request has all that it wants. The caller has a reference to each of these, or `lender` has.
@@ -193,12 +196,6 @@ pub(super) fn spawn<P: LockPolicy, W: Wants<P>>(
     f: impl FnOnce() + Send + 'static,
 ) {
     task::detached_needing(request, f, |request, task| request.queue(core, task, lender));
-}
-
-/// The handle of a task that was not accepted.
-#[cold]
-pub(super) fn refused<P: LockPolicy, T: Send + 'static>(core: &Core<P>) -> TaskHandle<T> {
-    TaskHandle::new(task::refused(core.id, core.refused()))
 }
 
 /// The closure of a task that is run once it has the values.
