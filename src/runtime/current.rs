@@ -285,15 +285,6 @@ pub(crate) fn holding<R>(frame: &Frame, task: TaskRef, f: impl FnOnce() -> R) ->
     f()
 }
 
-/// Whether a task that comes to its turn now is ended unrun, or this is no worker, who would have to find it.
-pub(super) fn ends_what_is_let_in() -> bool {
-    frames(|mut frames| {
-        let worker = frames.next().and_then(|frame| frame.worker);
-        // SAFETY: the worker of a frame is below it on this thread's stack.
-        worker.is_none_or(|worker| unsafe { &*worker }.is_cancelling())
-    })
-}
-
 /// Code that was lent what the gate or a value's lock guards: from `enter` until the drop nothing but a context may release it.
 pub(crate) struct Lent<'a> {
     frame: &'a Frame,

@@ -1,6 +1,6 @@
 //! Ends queued tasks without running them.
 
-use super::{Core, in_hand};
+use super::Core;
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::{Find, RunQueue};
 use crate::policy::value_lock::ValueLock;
@@ -42,7 +42,7 @@ impl<P: LockPolicy> Core<P> {
         let queued = self.queue.len() + self.ranked.len() as usize;
         let ended = self.ending(|| {
             let end_next = || Some(self.discard(self.take_any()?, TaskError::Cancelled));
-            (0..queued).map_while(|_| self.in_hand.during(end_next)).map(usize::from).sum()
+            (0..queued).map_while(|_| end_next()).map(usize::from).sum()
         });
         if !mutant("discard_untold") {
             self.may_be_quiescent();
@@ -61,7 +61,7 @@ impl<P: LockPolicy> Core<P> {
                 })
             };
             loop {
-                match self.in_hand.during(end_least) {
+                match end_least() {
                     Some(true) => break true,
                     Some(false) => hint::spin_loop(),
                     None => break false,
@@ -97,9 +97,6 @@ impl<P: LockPolicy> Core<P> {
 
     /// Ends a task that was queued, and counts it; whether this ended it.
     fn discard(&self, task: Task, why: TaskError) -> bool {
-        if !task.is_ordered() {
-            in_hand::let_go();
-        }
         let how = task.discard(why);
         match how {
             // Also if it was cancelled through its handle: nobody else comes to it any more.

@@ -94,16 +94,16 @@ pub(super) enum Notify {
     Stopped,
 }
 
-/// What an exiting thread leaves behind.
+/// Whether a pool has been stopped.
 #[derive(Debug)]
 #[must_use]
-pub(super) enum Exit {
-    Others,
-    /// It was the last one of a draining pool, which has now stopped.
-    Last,
-    /// It was the last one of a draining pool that the timer holds open.
+pub(super) enum Stop {
+    Done,
+    /// It does not drain, or has a thread, which will see to it; or it has been stopped before.
+    NotYet,
+    /// The timer holds it open, and has to see to it.
     Held,
-    /// There is no thread, but work for one.
+    /// There is no thread, but something to do.
     Wanted,
 }
 
@@ -396,46 +396,40 @@ impl Idle {
         word.threads() == word.sleeping() + others && rest() && self.load() == word
     }
 
-    /// An active thread that does not search ends.
-    pub(super) fn exit(&self) -> Exit {
-        self.leave(ACTIVE + THREADS)
-    }
-
-    /// As `exit`, for want of work. It does not stop the pool: what was queued while this thread counted as active, and then the pool began to
-    /// drain, still counts on it. Look at the queue afterwards and notify if there is work, then see whether the pool is to stop.
-    pub(super) fn quit(&self) {
-        if mutant("idle_quit_stops_the_pool") {
-            let _last = self.exit();
-            return;
-        }
+    /// An active thread that does not search ends. Look at the queue afterwards and notify if there is work, then see whether the pool is to stop: what was queued
+    /// while this thread counted as active, and then the pool began to drain, still counts on it.
+    pub(super) fn leave(&self) {
         self.word.fetch_sub(ACTIVE + THREADS, AcqRel);
         // Pairs with the fence in `notify`.
-        if !mutant("idle_quit_no_fence") {
+        if !mutant("idle_leave_no_fence") {
             fence(SeqCst);
         }
     }
 
-    /// Stops a draining pool that has no thread and nothing queued.
+    /// Stops a draining pool that has no thread and nothing to do. To be called after each change that may make it so.
     ///
-    /// That there is no thread is seen before the look at the queue: else the last one could leave in between, and not have looked yet. What was
-    /// queued before the pool began to drain is seen by this look, or some thread has taken it; so nothing depends on whether one came and went meanwhile.
-    pub(super) fn stop_if_empty(&self, has_queued: impl Fn() -> bool) -> Exit {
+    /// That there is no thread is seen before the look: else the last one could leave in between, and not have looked yet. What was queued before the
+    /// pool began to drain is seen by this look, or some thread has taken it; so nothing depends on whether one came and went meanwhile.
+    pub(super) fn stop_if_empty(&self, is_through: impl Fn() -> bool) -> Stop {
         loop {
             // Acquire: with the pool's draining it sees what was queued before.
             let word = self.load();
             if word.threads() > 0 || !word.draining() || word.stopped() {
-                return Exit::Others;
+                return Stop::NotYet;
             }
             if word.held_open() {
-                return Exit::Held;
+                return Stop::Held;
             }
-            if has_queued() && !mutant("idle_stops_without_a_look") {
-                return Exit::Wanted;
+            // Pairs with the fences in `notify` and in `has_let_in`: either this look sees what was pushed, and who was let in, or they see that there is no thread,
+            // and change the word, or come here.
+            if !mutant("idle_stop_no_fence") {
+                fence(SeqCst);
+            }
+            if !is_through() && !mutant("idle_stops_without_a_look") {
+                return Stop::Wanted;
             }
             if self.word.compare_exchange(word.0, word.0 | STOPPED, AcqRel, Relaxed).is_ok() {
-                // As in `leave`.
-                fence(SeqCst);
-                return Exit::Last;
+                return Stop::Done;
             }
         }
     }
@@ -455,26 +449,9 @@ impl Idle {
         self.word.fetch_update(AcqRel, Relaxed, next).is_ok()
     }
 
-    /// The timer has queued its last task, and a worker has taken it.
-    pub(super) fn let_close(&self) -> Exit {
-        self.leave(HELD_OPEN)
-    }
-
-    fn leave(&self, change: u64) -> Exit {
-        let is_last = |next: Word| next.threads() == 0 && next.draining() && !next.stopped();
-        let stops = |next: Word| is_last(next) && !next.held_open();
-        let left = |word| Word(word - change);
-        let next = |word| Some(if stops(left(word)) { left(word).0 | STOPPED } else { left(word).0 });
-        let next = left(self.word.fetch_update(AcqRel, Relaxed, next).expect("never refused"));
-        // Pairs with the fence in `notify`: a push is seen by the last look, or sees that the pool has stopped.
-        if !mutant("idle_leave_no_fence") {
-            fence(SeqCst);
-        }
-        match is_last(next) {
-            true if next.held_open() => Exit::Held,
-            true => Exit::Last,
-            false => Exit::Others,
-        }
+    /// The timer has queued its last task. See afterwards whether the pool is to stop.
+    pub(super) fn let_close(&self) {
+        self.word.fetch_sub(HELD_OPEN, AcqRel);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::in_line::OwnLetIn;
 use crate::policy::gate::Histogram;
 use crate::sync::Counter;
 use crate::task::Tally;
@@ -15,7 +16,7 @@ pub(super) struct WorkerCounters {
     pub(super) stolen: Counter,
     pub(super) parked: Counter,
     /// Tasks whose turn at a guarded value it brought.
-    pub(super) let_in: Counter,
+    pub(super) let_in: OwnLetIn,
 }
 
 /// A snapshot of one worker's counters, since the pool was built.
@@ -89,8 +90,8 @@ pub struct Metrics {
 
 impl WorkerCounters {
     pub(super) fn new(tally: Tally) -> Self {
-        let [cancelled, stolen, parked, let_in] = Default::default();
-        Self { tally, cancelled, stolen, parked, let_in }
+        let [cancelled, stolen, parked] = Default::default();
+        Self { tally, cancelled, stolen, parked, let_in: OwnLetIn::default() }
     }
 
     pub(super) fn snapshot(&self) -> WorkerMetrics {

@@ -16,7 +16,7 @@ mod due;
 pub(crate) mod future;
 mod holders;
 mod idle;
-mod in_hand;
+mod in_line;
 pub(crate) mod join;
 pub(crate) mod keys;
 mod lane;

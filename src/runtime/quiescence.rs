@@ -86,7 +86,7 @@ impl<P: LockPolicy> Core<P> {
     fn is_quiescent_but_for(&self, aside: Aside) -> bool {
         self.pause.with_resting(|resting| {
             self.idle.are_asleep_but(resting + aside.threads, || {
-                if self.has_queued() || self.mail.is_there() || self.waiting_for_values() > 0 {
+                if !self.is_through() || self.mail.is_there() {
                     return false;
                 }
                 // Left to a thread that counts as resting still, though the pause is over.

@@ -8,11 +8,11 @@ use std::ptr;
 
 use super::wants::{self, Many, One, Want, Wants};
 use super::worker::Worker;
-use super::{Core, current, in_hand};
+use super::{Core, current};
 use crate::policy::LockPolicy;
 use crate::policy::value_lock::{Entry, Granted, TaskRef, Ticket, ValueLock};
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Arc, Backoff, MODEL, UnsafeCell, local, mutant};
+use crate::sync::{Arc, MODEL, UnsafeCell, local, mutant};
 use crate::task::{Discarded, Needs, Task, TaskError, Walk};
 
 /// What keeps a task's only value until it stands in line, and perhaps others out of that line. It goes when the task has been queued.
@@ -46,8 +46,6 @@ unsafe impl<P: LockPolicy, W: Wants<P>> Sync for Request<P, W> {}
 
 /// Nobody will use the values any more: the closure will not be run.
 const GIVEN_UP: u32 = 1 << (u32::BITS - 1);
-/// Who gave them up has let in the next ones.
-const LEFT: u32 = 1 << (u32::BITS - 2);
 
 impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
     /// # Errors
@@ -92,8 +90,8 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         let all_unordered = !wants.all().is_empty() && wants.all().iter().all(|want| want.unordered);
         let unordered = !P::Lock::LINES && all_unordered;
         let several = usize::from(wants.all().len() != 1);
-        let pending = u32::try_from(wants.all().len() + several).ok().filter(|pending| *pending < LEFT);
-        let pending = AtomicU32::new(pending.expect("fewer than 2^30 values"));
+        let pending = u32::try_from(wants.all().len() + several).ok().filter(|pending| *pending < GIVEN_UP);
+        let pending = AtomicU32::new(pending.expect("fewer than 2^31 values"));
         Self { wants: UnsafeCell::new(ManuallyDrop::new(wants)), pending, pool, unordered, policy: PhantomData }
     }
 
@@ -115,7 +113,7 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
             [only] => {
                 let ticket = || {
                     // First: whoever has the ticket may let the task in.
-                    core.held_back.add_shared(1);
+                    core.in_line.one_comes();
                     ticket()
                 };
                 // SAFETY: the submitter is here, and the task stays until it has left.
@@ -135,12 +133,12 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 // SAFETY: the submitter is here, and the task stays until it has left.
                 let granted = unsafe { join_all(several, ticket) };
                 if granted < several.len() {
-                    core.held_back.add_shared(1);
+                    core.in_line.one_comes();
                     // SAFETY: so many are granted, and the one that stood for getting into line.
                     if let Some(before) = unsafe { self.count_down(granted as u32 + 1) } {
-                        core.let_in.add_shared(1);
                         // SAFETY: counted down to nothing above.
                         unsafe { self.come(core, task, before, None) };
+                        core.has_let_in();
                     }
                     return;
                 }
@@ -201,15 +199,15 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
         } else {
             // Cancelled while it waited: passed over.
             core.count_cancelled(1);
-            in_turn(Granted::default(), || self.leave(false));
+            in_turn(Granted::default(), || self.leave());
             // SAFETY: no ticket is left.
             drop(unsafe { task.into_task() });
         }
     }
 
     /// Ends the task's accesses, and sees to whoever that lets in. One loop for all that follows, as a grant to a cancelled task ends that
-    /// task's accesses in turn: a long line of them must not fill the stack. `given_up`: the task may be in a queue.
-    fn leave(&self, given_up: bool) {
+    /// task's accesses in turn: a long line of them must not fill the stack.
+    fn leave(&self) {
         // SAFETY: nobody else leaves, and nobody looks at the wants of a task that is neither running nor in line.
         let wants = unsafe { self.wants() };
         let mut free = false;
@@ -220,11 +218,6 @@ impl<P: LockPolicy, W: Wants<P>> Request<P, W> {
                 free |= want.is_free();
             }
         });
-        if given_up {
-            // Release pairs with the acquire in `passed_over`: who has seen it finds those who were let in.
-            self.pending.fetch_or(LEFT, Ordering::Release);
-            in_hand::let_go();
-        }
         if free {
             Self::release(wants);
         }
@@ -333,12 +326,11 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
                 // Not the thing's own: once the ticket is counted, a canceller may leave, and let the thing go.
                 // SAFETY: it has not left the line.
                 let core = unsafe { want.thing() }.core().clone();
-                let _helping = core.helping();
                 // SAFETY: the caller's promise.
                 let Some(before) = (unsafe { self.count_down(tickets) }) else { return };
-                core.let_in.add_shared(1);
                 // SAFETY: as above.
                 unsafe { self.come(&core, task, before, None) };
+                core.has_let_in();
             }
         });
     }
@@ -357,7 +349,7 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
     }
 
     fn ran(&self) {
-        current::keeping(|| self.leave(false));
+        current::keeping(|| self.leave());
     }
 
     unsafe fn hold_back(&self) {
@@ -365,24 +357,11 @@ impl<P: LockPolicy, W: Wants<P>> Needs for Request<P, W> {
         self.pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whoever takes the entry of a cancelled task out of a queue must find there those that it lets in: it may be the last worker of a pool
-    /// that drains. The wait is for a few instructions, or for a walk along a line of cancelled tasks: no code of the user's runs before the next
-    /// ones are let in, but where they end, too.
-    fn passed_over(&self) {
-        let backoff = Backoff::new();
-        while self.pending.load(Ordering::Acquire) & LEFT == 0 && !mutant("request_passed_over_unawaited") {
-            if current::ends_what_is_let_in() {
-                return;
-            }
-            backoff.snooze();
-        }
-    }
-
     fn given_up(&self) {
         // Acquire and release as in `count_down`: either this comes after the last grant, or the last grant after this.
         let before = self.pending.fetch_or(GIVEN_UP, Ordering::AcqRel);
         if before == 0 || mutant("request_leaves_early") {
-            self.leave(true);
+            self.leave();
         }
     }
 

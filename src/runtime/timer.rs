@@ -149,10 +149,10 @@ impl<P: LockPolicy> Core<P> {
         if let Err(error) = self.start_timer(&mut agenda) {
             // Nothing can be on the agenda: there was never a thread.
             agenda.holds_open = false;
-            let exit = self.idle.let_close();
+            self.idle.let_close();
             drop(agenda);
             self.start_failures.add_shared(1);
-            self.after_exit(exit);
+            self.stop_if_empty();
             let _ended = task.discard(TaskError::NoWorker(error.kind()));
             return;
         }
@@ -188,13 +188,12 @@ impl<P: LockPolicy> Core<P> {
                 if agenda.phase == Phase::Stopped {
                     return;
                 }
-                // Not before a worker has taken what was queued last: the last one to end would cancel it.
-                if agenda.is_over() && agenda.holds_open && self.queue_is_taken() {
+                if agenda.is_over() && agenda.holds_open {
                     agenda.holds_open = false;
                     // Under the lock, as a series may be about to hold it open again.
-                    let exit = self.idle.let_close();
+                    self.idle.let_close();
                     drop(agenda);
-                    self.after_exit(exit);
+                    self.stop_if_empty();
                     continue;
                 }
                 match agenda.next() {
@@ -247,10 +246,6 @@ impl<P: LockPolicy> Core<P> {
     #[cfg(all(test, not(any(lockgrain_loom, lockgrain_shuttle))))]
     pub(crate) fn deadlines(&self) -> usize {
         self.timer.agenda.lock().deadlines.len()
-    }
-
-    fn queue_is_taken(&self) -> bool {
-        !self.has_queued() || mutant("timer_lets_close_early")
     }
 
     /// Queues the task that is due first.

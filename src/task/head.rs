@@ -172,10 +172,6 @@ pub(super) unsafe fn pass_over(header: NonNull<Header>) -> Ran {
     // SAFETY: the caller's promise.
     let head = unsafe { Head::of(header) };
     let cancelled = head.state.load().is_cancelled();
-    if cancelled {
-        // SAFETY: the executor's reference keeps it alive.
-        unsafe { needs(header) }.passed_over();
-    }
     // SAFETY: the executor's reference is the caller's to give up.
     unsafe { release_executor(header) };
     if cancelled { Ran::Cancelled } else { Ran::Claimed }

@@ -35,9 +35,6 @@ pub(crate) trait Needs: Send + Sync {
     /// The task will not be run; its closure is dropped next.
     #[inline]
     fn given_up(&self) {}
-    /// Its turn has come, but it had been given up: waits until the one who did so has let the next ones in.
-    #[inline]
-    fn passed_over(&self) {}
     /// The closure has been dropped unrun.
     #[inline]
     fn dropped(&self) {}

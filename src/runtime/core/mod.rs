@@ -13,7 +13,7 @@ use super::current::{self, Frame, Kind};
 use super::future::Futures;
 use super::holders::Holders;
 use super::idle::{Idle, Notify};
-use super::in_hand::InHand;
+use super::in_line::InLine;
 use super::local::{Broken, Finalizer, Initializer, WorkerRun};
 use super::lock::Lock;
 use super::mail::Mail;
@@ -128,10 +128,7 @@ pub(crate) struct Core<P: LockPolicy> {
     /// Tasks run by a worker that waited for them, and their queue entries that have come up since.
     pub(super) inlined: Counter,
     pub(super) claimed: Counter,
-    /// Tasks that had to wait for a guarded value, and those of them that do no more.
-    pub(super) held_back: CachePadded<Counter>,
-    pub(super) let_in: CachePadded<Counter>,
-    pub(super) in_hand: InHand,
+    pub(super) in_line: InLine,
     /// Whether a limit has been made for its tasks.
     limits: AtomicBool,
     /// Whether what has not started is to be cancelled.
@@ -186,9 +183,7 @@ impl<P: LockPolicy> Core<P> {
             cancelled: Counter::default(),
             inlined: Counter::default(),
             claimed: Counter::default(),
-            held_back: CachePadded::default(),
-            let_in: CachePadded::default(),
-            in_hand: InHand::new(),
+            in_line: InLine::default(),
             limits: AtomicBool::new(false),
             cancelling: AtomicBool::new(false),
             broken: Broken::default(),
@@ -244,11 +239,6 @@ impl<P: LockPolicy> Core<P> {
 
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty() || (!self.ranked.waiting().is_none() && !mutant("ranked_is_slept_over"))
-    }
-
-    /// Whether nothing is queued, and nothing will be by who just ends a queued task.
-    pub(super) fn is_through(&self) -> bool {
-        self.in_hand.is_empty_handed(|| !self.has_queued())
     }
 
     /// Whether nobody is left to run what is queued.
@@ -410,11 +400,6 @@ impl<P: LockPolicy> Core<P> {
         self.pause.is_on()
     }
 
-    pub(super) fn waiting_for_values(&self) -> u64 {
-        let let_in = self.let_in.get() + self.counters.iter().map(|worker| worker.let_in.get()).sum::<u64>();
-        self.held_back.get().saturating_sub(let_in)
-    }
-
     pub(crate) fn metrics(&self) -> Metrics {
         let mut workers: Vec<_> = self.counters.iter().map(|worker| worker.snapshot()).collect();
         // The places for spare threads are many and mostly never taken.
@@ -434,7 +419,7 @@ impl<P: LockPolicy> Core<P> {
         // Entries of tasks that a waiter ran are still in the queues, but wait for nothing.
         let stale = self.inlined.get().saturating_sub(self.claimed.get());
         metrics.queue_depth = (self.queue.len() as u64 + self.ranked.len()).saturating_sub(stale)
-            + self.waiting_for_values()
+            + self.waiting_in_line()
             + self.timer.len() as u64;
         metrics.queue_depth += (self.mail.len() + self.starting.len()) as u64;
         metrics.submitted = metrics.started + metrics.cancelled + metrics.queue_depth;

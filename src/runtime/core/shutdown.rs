@@ -5,7 +5,7 @@ use std::ptr;
 use super::Core;
 use crate::policy::LockPolicy;
 use crate::runtime::current::{self, Frame, Kind};
-use crate::runtime::idle::Exit;
+use crate::runtime::idle::Stop;
 use crate::sync::atomic::{AtomicUsize, Ordering::*};
 use crate::sync::{Arc, Instant, mutant};
 use crate::task::quietly;
@@ -87,7 +87,7 @@ impl<P: LockPolicy> Core<P> {
             let futures = self.cancel_futures();
             let mail = self.end_mail(|| self.unrun());
             // First, as to end a queued task lets in the next one.
-            let in_line = self.waiting_for_values() as usize;
+            let in_line = self.waiting_in_line() as usize;
             self.cancel_in_line();
             timed + futures + mail + in_line + self.discard_all(|| self.unrun())
         })
@@ -124,24 +124,23 @@ impl<P: LockPolicy> Core<P> {
         }
     }
 
-    pub(in crate::runtime) fn after_exit(self: &Arc<Self>, exit: Exit) {
-        match exit {
-            Exit::Last => self.stopped(),
-            // A task that was pushed while this thread made up its mind.
-            Exit::Others | Exit::Held if self.has_queued() => self.notify(),
-            Exit::Held => self.timer.look_again(),
-            Exit::Others | Exit::Wanted => {}
+    /// To be called after a thread has been taken off the count.
+    pub(in crate::runtime) fn has_left(self: &Arc<Self>) {
+        // Pushed while it counted.
+        if self.has_queued() && !mutant("thread_leaves_without_a_look") {
+            self.notify();
         }
+        self.stop_if_empty();
     }
 
-    /// Stops a draining pool that has no thread and nothing queued.
+    /// Stops a draining pool that has no thread and nothing to do.
     pub(in crate::runtime) fn stop_if_empty(self: &Arc<Self>) {
-        match self.idle.stop_if_empty(|| !self.is_through()) {
-            Exit::Last => self.stopped(),
-            Exit::Held => self.timer.look_again(),
-            // The last worker has left, and not looked yet.
-            Exit::Wanted => self.notify(),
-            Exit::Others => {}
+        match self.idle.stop_if_empty(|| self.is_through()) {
+            Stop::Done => self.stopped(),
+            Stop::Held => self.timer.look_again(),
+            // The last worker has left, and not looked yet. Else a task stands in line, and who lets it in looks again.
+            Stop::Wanted if self.has_queued() => self.notify(),
+            Stop::Wanted | Stop::NotYet => {}
         }
     }
 

@@ -94,6 +94,7 @@ impl<P: LockPolicy> Core<P> {
             if let Err(error) = self.start_thread(false) {
                 self.start_failures.add_shared(1);
                 let _none_left = self.idle.start_failed();
+                self.has_left();
                 self.deliver();
                 self.may_be_quiescent();
                 return (started, Err(error));

@@ -89,28 +89,16 @@ impl Parts {
         self.sleeping -= sleepers;
     }
 
-    /// After somebody has left.
-    fn left(&mut self) -> &'static str {
-        match self.threads == 0 && self.refuses() && !self.stopped {
-            true if self.held_open => "held",
-            true => {
-                self.stopped = true;
-                "last"
-            }
-            false => "others",
-        }
-    }
-
-    fn stop_if_empty(&mut self, has_queued: bool) -> &'static str {
+    fn stop_if_empty(&mut self, is_through: bool) -> &'static str {
         if self.threads > 0 || !self.refuses() || self.stopped {
-            "others"
+            "not yet"
         } else if self.held_open {
             "held"
-        } else if has_queued {
-            "wanted"
-        } else {
+        } else if is_through {
             self.stopped = true;
-            "last"
+            "done"
+        } else {
+            "wanted"
         }
     }
 
@@ -132,12 +120,12 @@ impl Parts {
     }
 }
 
-fn told(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Others => "others",
-        Exit::Last => "last",
-        Exit::Held => "held",
-        Exit::Wanted => "wanted",
+fn told(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Done => "done",
+        Stop::NotYet => "not yet",
+        Stop::Held => "held",
+        Stop::Wanted => "wanted",
     }
 }
 
@@ -255,29 +243,13 @@ fn threads_come() {
 #[test]
 fn threads_leave() {
     let runs = |parts: Parts| parts.active > 0 && parts.threads > 0;
-    each(
-        runs,
-        |idle| told(idle.exit()),
-        |parts| {
-            parts.active -= 1;
-            parts.threads -= 1;
-            parts.left()
-        },
-    );
-    each(runs, Idle::quit, |parts| {
+    each(runs, Idle::leave, |parts| {
         parts.active -= 1;
         parts.threads -= 1;
     });
-    each(
-        |parts| parts.held_open,
-        |idle| told(idle.let_close()),
-        |parts| {
-            parts.held_open = false;
-            parts.left()
-        },
-    );
-    for queued in [false, true] {
-        each(always, |idle| told(idle.stop_if_empty(|| queued)), |parts| parts.stop_if_empty(queued));
+    each(|parts| parts.held_open, Idle::let_close, |parts| parts.held_open = false);
+    for through in [false, true] {
+        each(always, |idle| told(idle.stop_if_empty(|| through)), |parts| parts.stop_if_empty(through));
     }
 }
 

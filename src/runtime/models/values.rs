@@ -117,6 +117,57 @@ fn a_discard_in_a_draining_pool_lets_in_the_next<P: LockPolicy>(pool: ThreadPool
     assert!(![first, second].map(|handle| refused(handle.result())).contains(&true));
 }
 
+/// A thread that is just about to.
+fn submits<P: LockPolicy>(
+    pool: &ThreadPool<P>,
+    value: &Guarded<Number, P>,
+) -> thread::JoinHandle<Result<u32, TaskError>> {
+    let (begins, pool, value) = (Arc::new(Parker::new()), pool.clone(), value.clone());
+    let begun = begins.clone();
+    let submitter = thread::spawn(move || {
+        begins.unpark();
+        pool.when(&value, Number::add).result()
+    });
+    begun.park();
+    submitter
+}
+
+/// The first may stand in line and be in no queue yet when the pool begins to drain.
+fn shutdown_runs_who_stands_behind_a_submission<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let submitter = submits(&pool, &value);
+    let second = pool.when(&value, Number::add);
+    pool.shutdown();
+    second.result().unwrap();
+    assert!(matches!(submitter.join().unwrap(), Ok(_) | Err(TaskError::Refused)));
+}
+
+/// The same: there is perhaps nobody but the submitter to stop the pool.
+fn shutdown_now_against_a_submission<P: LockPolicy>(pool: ThreadPool<P>) {
+    let value = number(&pool);
+    let submitter = submits(&pool, &value);
+    let second = pool.when(&value, Number::add);
+    pool.shutdown_now();
+    assert!(second.result().map_or_else(|error| error.is_cancelled(), |_| true));
+    let first = submitter.join().unwrap();
+    assert!(first.map_or_else(|error| error.is_cancelled() || matches!(error, TaskError::Refused), |_| true));
+}
+
+/// There is no task here: who has let in the last one, and the shutdown, know of each other by two words.
+#[test]
+fn who_lets_in_the_last_one_stops_the_pool() {
+    check(None, || {
+        let pool = pool::<FineGrained>(1, 0);
+        pool.core().in_line.one_comes();
+        let lets_in = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.core().has_let_in())
+        };
+        pool.shutdown();
+        lets_in.join().unwrap();
+    });
+}
+
 /// The end of a task against a shutdown that cancels who stands behind it.
 fn shutdown_now_against_the_end_of_the_holder<P: LockPolicy>(pool: ThreadPool<P>) {
     let value = number(&pool);
@@ -248,6 +299,8 @@ stamp! {
     shutdown_runs_what_stands_in_line: (one: 1, 2), (two: 2, 1);
     a_cancel_in_a_draining_pool_lets_in_the_next: (one: 1, 1);
     a_discard_in_a_draining_pool_lets_in_the_next: (one: 1, 1);
+    shutdown_runs_who_stands_behind_a_submission: (one: 1, 1);
+    shutdown_now_against_a_submission: (one: 1, 1);
     shutdown_now_against_the_end_of_the_holder: (one: 1, 1);
     a_key_that_goes_and_comes_back_excludes: (one: 1, 1), (two: 2, 0);
 }

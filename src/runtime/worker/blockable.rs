@@ -50,10 +50,6 @@ pub(crate) trait Blockable {
     unsafe fn begin_to_hold(&self, _holder: &Holder) -> Option<&Stack> {
         None
     }
-    /// Whether its pool ends what has not started.
-    fn is_cancelling(&self) -> bool {
-        true
-    }
     /// The worker's value, unless a context has it.
     fn take_own(&self) -> Option<Box<dyn Any>> {
         None
@@ -171,10 +167,6 @@ impl<P: LockPolicy> Blockable for Worker<P> {
             core.cancel_behind(stack);
         }
         Some(stack)
-    }
-
-    fn is_cancelling(&self) -> bool {
-        self.core.is_cancelling()
     }
 
     fn take_own(&self) -> Option<Box<dyn Any>> {

@@ -18,7 +18,7 @@ use super::timeline::Activity;
 use crate::policy::LockPolicy;
 use crate::policy::gate::{Entrant, Gate};
 use crate::policy::run_queue::{Find, RunQueue, Source};
-use crate::sync::{Arc, Instant, MODEL, hint, mutant};
+use crate::sync::{Arc, Instant, MODEL, hint};
 use crate::task::state::State;
 use crate::task::{Identity, Ran, Tally, Task};
 
@@ -106,17 +106,11 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize, for_task: bo
     });
     let Worker { core, local, leaves, .. } = worker;
     core.vacate(index, local);
+    core.idle.leave();
     if leaves.get() {
-        core.idle.quit();
         core.size.end_leave();
-        if core.has_queued() && !mutant("worker_quits_without_a_look") {
-            core.notify();
-        }
-        core.stop_if_empty();
-    } else {
-        let exit = core.idle.exit();
-        core.after_exit(exit);
     }
+    core.has_left();
     core.deliver();
     core.tell_if_quiescent();
 }
@@ -240,13 +234,9 @@ impl<P: LockPolicy> Worker<P> {
         self.search_no_more();
     }
 
-    /// Whether nobody needs this worker any more. If not, and nothing is queued, somebody is about to queue it.
+    /// Whether nobody needs this worker any more.
     fn has_nothing(&self) -> bool {
-        let is_through = self.core.is_through();
-        if !is_through && !self.core.has_queued() {
-            hint::yield_now();
-        }
-        is_through && !self.core.mail.has(self.index)
+        !self.core.has_queued() && !self.core.mail.has(self.index)
     }
 
     /// Runs a task that is for this worker alone; false if there is none.
@@ -358,7 +348,7 @@ impl<P: LockPolicy> Worker<P> {
     }
 
     pub(super) fn count_let_in(&self) {
-        self.core.counters[self.index].let_in.add_owned(1);
+        self.core.counters[self.index].let_in.add();
     }
 
     /// Reports a task that has held the lock for too long; its name.
