@@ -4,12 +4,14 @@ use std::any::Any;
 use std::cell::Cell;
 use std::ptr;
 
+mod appetite;
 mod blockable;
 mod entries;
 mod rest;
 
 pub(crate) use blockable::Blockable;
 
+use self::appetite::Appetite;
 use super::Core;
 use super::current::{self, Frame, Kind};
 use super::patience::Patience;
@@ -57,6 +59,7 @@ pub(super) struct Worker<P: LockPolicy> {
     /// Whether this thread was started for a task, and has not come to it yet.
     starts: Cell<bool>,
     patience: Patience,
+    appetite: Appetite,
     turns: Turns,
     /// Whether it ends because it has been idle for so long.
     leaves: Cell<bool>,
@@ -82,6 +85,7 @@ pub(super) fn main<P: LockPolicy>(core: Arc<Core<P>>, index: usize, for_task: bo
         ended: Cell::new(None),
         starts: Cell::new(for_task),
         patience: Patience::new(),
+        appetite: Appetite::default(),
         turns: Turns::default(),
         leaves: Cell::new(false),
         own: Cell::new(None),
@@ -227,7 +231,7 @@ impl<P: LockPolicy> Worker<P> {
     #[inline(always)]
     fn has_found(&self, source: Source) {
         if source == Source::Stolen {
-            self.wants();
+            self.has_stolen();
             self.core.counters[self.index].stolen.add_owned(1);
             self.note(Activity::Steal, "", self.clock());
         }

@@ -5,6 +5,7 @@ use crate::policy::LockPolicy;
 use crate::policy::gate::Gate;
 use crate::runtime::patience::{self, Patience};
 use crate::runtime::timeline::Activity;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Instant, MODEL, hint, mutant};
 
 impl<P: LockPolicy> Worker<P> {
@@ -14,6 +15,24 @@ impl<P: LockPolicy> Worker<P> {
         // Behind a gate nobody could run one. In a model, what a new pool wants is enough, and the rest would be more to explore everywhere.
         if !P::Gate::EXCLUSIVE && !MODEL {
             self.core.idle.want();
+        }
+    }
+
+    /// The same, unless those that it has got lately were not worth it.
+    fn wants_more(&self) {
+        if !P::Gate::EXCLUSIVE && !MODEL && self.appetite.is_there() {
+            self.core.idle.want();
+        }
+    }
+
+    /// It has taken something of another's.
+    pub(super) fn has_stolen(&self) {
+        // If nobody has heard what is wanted, it is no half, and costs no look at the clock.
+        if !P::Gate::EXCLUSIVE && !MODEL && self.core.idle.wanted().load(Relaxed) == 0 {
+            self.appetite.gets();
+        }
+        if self.appetite.is_good() {
+            self.wants();
         }
     }
 
@@ -32,7 +51,8 @@ impl<P: LockPolicy> Worker<P> {
             }
             self.searching.set(true);
         }
-        self.wants();
+        self.appetite.is_through();
+        self.wants_more();
         if !MODEL {
             self.look_on();
         }
@@ -42,7 +62,7 @@ impl<P: LockPolicy> Worker<P> {
     fn look_on(&self) {
         let core = &*self.core;
         let stop = || {
-            self.wants();
+            self.wants_more();
             core.has_queued() || core.is_draining()
         };
         let word = core.idle.load();
