@@ -3,6 +3,7 @@
 //! `cargo run --release -p lockgrain-benches --bin keyed -- --help`
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::thread;
@@ -30,6 +31,9 @@ struct Arguments {
     /// Only these columns: 1, 16, 1024, 100000, zipf.
     #[arg(long, value_delimiter = ',')]
     keys: Vec<String>,
+    /// Tasks refer to what they share for good, and do not count their references to it.
+    #[arg(long)]
+    uncounted: bool,
 }
 
 /// What the tasks do: each looks whether it is the next of its key.
@@ -40,9 +44,9 @@ struct Order {
 }
 
 impl Order {
-    fn new(keys: usize) -> Arc<Self> {
+    fn new(keys: usize) -> Self {
         let next = (0..keys).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { next, ended: AtomicU64::new(0), violations: AtomicU64::new(0) })
+        Self { next, ended: AtomicU64::new(0), violations: AtomicU64::new(0) }
     }
 
     fn task(&self, key: usize, number: u64) {
@@ -55,6 +59,23 @@ impl Order {
 }
 
 /// Which keys the tasks have, one after another.
+/// How tasks refer to it.
+trait Shared: Clone + Deref<Target = Order> + Send + 'static {
+    fn of(order: Order) -> Self;
+}
+
+impl Shared for Arc<Order> {
+    fn of(order: Order) -> Self {
+        Self::new(order)
+    }
+}
+
+impl Shared for &'static Order {
+    fn of(order: Order) -> Self {
+        Box::leak(Box::new(order))
+    }
+}
+
 struct Load {
     keys: usize,
     sequence: Vec<u32>,
@@ -75,7 +96,7 @@ impl Load {
     }
 
     /// Submits the tasks and waits for their end.
-    fn run(&self, order: &Arc<Order>, mut submit: impl FnMut(usize, Job)) -> Duration {
+    fn run<S: Shared>(&self, order: &S, mut submit: impl FnMut(usize, Job<S>)) -> Duration {
         let mut numbers = vec![0; self.keys];
         let start = Instant::now();
         for &key in &self.sequence {
@@ -90,30 +111,30 @@ impl Load {
     }
 }
 
-struct Job {
-    order: Arc<Order>,
+struct Job<S> {
+    order: S,
     key: usize,
     number: u64,
 }
 
-impl Job {
+impl<S: Shared> Job<S> {
     fn run(self) {
         self.order.task(self.key, self.number);
     }
 }
 
-type Run = fn(&Load, &Arc<Order>, usize) -> Duration;
+type Run<S> = fn(&Load, &S, usize) -> Duration;
 
 fn pool<P: LockPolicy>(workers: usize) -> ThreadPool<P> {
     ThreadPool::builder().policy::<P>().max_workers(workers).build().expect("the settings are good")
 }
 
-fn keyed<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn keyed<P: LockPolicy, S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let keys: Keyed<usize, P> = pool(workers).keyed();
     load.run(order, |key, job| keys.spawn(key, || job.run()).expect("it runs"))
 }
 
-fn values<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn values<P: LockPolicy, S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let pool = pool::<P>(workers);
     let values: Vec<Guarded<u64, P>> = (0..load.keys).map(|_| pool.guarded(0)).collect();
     load.run(order, |key, job| {
@@ -126,7 +147,7 @@ fn values<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Dur
 }
 
 /// Each task has a handle, which nobody else here gives, and which is dropped at once.
-fn handles<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn handles<P: LockPolicy, S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let pool = pool::<P>(workers);
     let values: Vec<Guarded<u64, P>> = (0..load.keys).map(|_| pool.guarded(0)).collect();
     load.run(order, |key, job| {
@@ -138,7 +159,7 @@ fn handles<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Du
 }
 
 /// Each task names another value, too, which is its alone for the most part.
-fn two_values<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn two_values<P: LockPolicy, S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let pool = pool::<P>(workers);
     let values: Vec<Guarded<u64, P>> = (0..load.keys).map(|_| pool.guarded(0)).collect();
     let others: Vec<Guarded<u64, P>> = (0..4096).map(|_| pool.guarded(0)).collect();
@@ -155,7 +176,7 @@ fn two_values<P: LockPolicy>(load: &Load, order: &Arc<Order>, workers: usize) ->
 }
 
 /// A channel a thread, and the key says which.
-fn shard_channels(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn shard_channels<S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let (senders, threads): (Vec<_>, Vec<_>) = (0..workers)
         .map(|_| {
             let (sender, jobs) = crossbeam_channel::unbounded::<Box<dyn FnOnce() + Send>>();
@@ -170,8 +191,8 @@ fn shard_channels(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
 
 /// What one core can hand to another at all: one thread, whatever the key, that spins at a ring of this load's own jobs, no closures. It is no pool, and
 /// a limit for those that are.
-fn bare_ring(load: &Load, order: &Arc<Order>, _workers: usize) -> Duration {
-    let (mut jobs, mut ring) = rtrb::RingBuffer::<Job>::new(load.sequence.len());
+fn bare_ring<S: Shared>(load: &Load, order: &S, _workers: usize) -> Duration {
+    let (mut jobs, mut ring) = rtrb::RingBuffer::<Job<S>>::new(load.sequence.len());
     let thread = thread::spawn(move || {
         while !(ring.is_abandoned() && ring.is_empty()) {
             match ring.pop() {
@@ -196,7 +217,7 @@ struct Strand {
 }
 
 impl RayonStrand {
-    fn submit(self: &Arc<Self>, pool: &rayon::ThreadPool, job: Job) {
+    fn submit<S: Shared>(self: &Arc<Self>, pool: &rayon::ThreadPool, job: Job<S>) {
         let mut strand = self.0.lock();
         strand.jobs.push_back(Box::new(|| job.run()));
         if !std::mem::replace(&mut strand.running, true) {
@@ -217,16 +238,16 @@ impl RayonStrand {
     }
 }
 
-fn rayon_strands(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn rayon_strands<S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("threads");
     let strands: Vec<Arc<RayonStrand>> = (0..load.keys).map(|_| Arc::default()).collect();
     load.run(order, |key, job| strands[key].submit(&pool, job))
 }
 
-fn tokio_actors(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
+fn tokio_actors<S: Shared>(load: &Load, order: &S, workers: usize) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).build().expect("threads");
     let actor = |_| {
-        let (sender, mut jobs) = tokio::sync::mpsc::unbounded_channel::<Job>();
+        let (sender, mut jobs) = tokio::sync::mpsc::unbounded_channel::<Job<S>>();
         runtime.spawn(async move {
             while let Some(job) = jobs.recv().await {
                 job.run();
@@ -242,29 +263,35 @@ fn tokio_actors(load: &Load, order: &Arc<Order>, workers: usize) -> Duration {
     })
 }
 
-const ROWS: [(&str, Run); 12] = [
-    ("lock-free, keys", keyed::<LockFree>),
-    ("fine, keys", keyed::<FineGrained>),
-    ("lock-free, value", values::<LockFree>),
-    ("fine, value", values::<FineGrained>),
-    ("lock-free, value, handles", handles::<LockFree>),
-    ("fine, value, handles", handles::<FineGrained>),
-    ("lock-free, two values", two_values::<LockFree>),
-    ("fine, two values", two_values::<FineGrained>),
-    ("a channel a shard", shard_channels),
-    ("strands on rayon", rayon_strands),
-    ("actors on tokio", tokio_actors),
-    ("a bare ring", bare_ring),
-];
+fn rows<S: Shared>() -> [(&'static str, Run<S>); 12] {
+    [
+        ("lock-free, keys", keyed::<LockFree, S>),
+        ("fine, keys", keyed::<FineGrained, S>),
+        ("lock-free, value", values::<LockFree, S>),
+        ("fine, value", values::<FineGrained, S>),
+        ("lock-free, value, handles", handles::<LockFree, S>),
+        ("fine, value, handles", handles::<FineGrained, S>),
+        ("lock-free, two values", two_values::<LockFree, S>),
+        ("fine, two values", two_values::<FineGrained, S>),
+        ("a channel a shard", shard_channels),
+        ("strands on rayon", rayon_strands),
+        ("actors on tokio", tokio_actors),
+        ("a bare ring", bare_ring),
+    ]
+}
 
 fn main() {
-    let Arguments { rounds, tasks, workers, only, keys } = Arguments::parse();
+    let arguments = Arguments::parse();
+    if arguments.uncounted { measure::<&'static Order>(arguments) } else { measure::<Arc<Order>>(arguments) }
+}
+
+fn measure<S: Shared>(Arguments { rounds, tasks, workers, only, keys, .. }: Arguments) {
     let columns: Vec<&str> = ["1", "16", "1024", "100000", "zipf"]
         .into_iter()
         .filter(|name| keys.is_empty() || keys.iter().any(|key| key == name))
         .collect();
     let rows: Vec<_> =
-        ROWS.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|part| name.contains(part))).collect();
+        rows::<S>().into_iter().filter(|(name, _)| only.as_ref().is_none_or(|part| name.contains(part))).collect();
     let mut medians = vec![Vec::new(); rows.len()];
     let mut violations = vec![0; rows.len()];
     let mut serial = Vec::new();
@@ -277,11 +304,11 @@ fn main() {
         for _ in 0..rounds {
             random.shuffle(&mut places);
             for &at in &places {
-                let order = Order::new(load.keys);
+                let order = S::of(Order::new(load.keys));
                 samples[at].push(rows[at].1(&load, &order, workers).as_secs_f64() * 1e9 / tasks as f64);
                 violations[at] += order.violations.load(Relaxed);
             }
-            let order = Order::new(load.keys);
+            let order = S::of(Order::new(load.keys));
             alone.push(load.run(&order, |_, job| job.run()).as_secs_f64() * 1e9 / tasks as f64);
         }
         let median = |mut samples: Vec<f64>| {
