@@ -58,7 +58,6 @@ impl Order {
     }
 }
 
-/// Which keys the tasks have, one after another.
 /// How tasks refer to it.
 trait Shared: Clone + Deref<Target = Order> + Send + 'static {
     fn of(order: Order) -> Self;
@@ -76,6 +75,7 @@ impl Shared for &'static Order {
     }
 }
 
+/// Which keys the tasks have, one after another.
 struct Load {
     keys: usize,
     sequence: Vec<u32>,

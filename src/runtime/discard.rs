@@ -41,8 +41,8 @@ impl<P: LockPolicy> Core<P> {
     pub(crate) fn discard_queued(self: &Arc<Self>) -> usize {
         let queued = self.queue.len() + self.ranked.len() as usize;
         let ended = self.ending(|| {
-            let end_next = || Some(self.discard(self.take_any()?, TaskError::Cancelled));
-            (0..queued).map_while(|_| end_next()).map(usize::from).sum()
+            let taken = (0..queued).map_while(|_| self.take_any());
+            taken.map(|task| usize::from(self.discard(task, TaskError::Cancelled))).sum()
         });
         if !mutant("discard_untold") {
             self.may_be_quiescent();
@@ -53,18 +53,15 @@ impl<P: LockPolicy> Core<P> {
     /// Cancels the oldest queued task that has not ended, if there is one, of those with the lowest priority.
     pub(super) fn discard_oldest(self: &Arc<Self>) {
         let ended = self.ending(|| {
-            let end_least = || {
-                Some(match self.take_least() {
-                    Find::Task(task, _) => self.discard(task, TaskError::Cancelled),
-                    Find::Retry => false,
-                    Find::Empty => return None,
-                })
-            };
             loop {
-                match end_least() {
-                    Some(true) => break true,
-                    Some(false) => hint::spin_loop(),
-                    None => break false,
+                match self.take_least() {
+                    Find::Task(task, _) => {
+                        if self.discard(task, TaskError::Cancelled) {
+                            break true;
+                        }
+                    }
+                    Find::Retry => hint::spin_loop(),
+                    Find::Empty => break false,
                 }
             }
         });

@@ -306,9 +306,13 @@ impl Idle {
         true
     }
 
-    /// A thread that had been counted could not be started. True if there is none at all now.
+    /// A thread that had been counted could not be started. True if there is none at all now. As after `leave`, look at the queue.
     pub(super) fn start_failed(&self) -> bool {
         let before = self.word.fetch_sub(ACTIVE + SEARCHING + THREADS, AcqRel);
+        // Pairs with the fence in `notify`.
+        if !mutant("idle_start_failed_no_fence") {
+            fence(SeqCst);
+        }
         Word(before).threads() == 1
     }
 

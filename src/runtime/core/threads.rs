@@ -7,7 +7,7 @@ use super::Core;
 use crate::policy::LockPolicy;
 use crate::policy::run_queue::RunQueue;
 use crate::runtime::worker;
-use crate::sync::{Arc, thread};
+use crate::sync::{Arc, mutant, thread};
 use crate::task::TaskError;
 
 impl<P: LockPolicy> Core<P> {
@@ -94,7 +94,9 @@ impl<P: LockPolicy> Core<P> {
             if let Err(error) = self.start_thread(false) {
                 self.start_failures.add_shared(1);
                 let _none_left = self.idle.start_failed();
-                self.has_left();
+                if !mutant("failed_start_is_not_looked_after") {
+                    self.has_left();
+                }
                 self.deliver();
                 self.may_be_quiescent();
                 return (started, Err(error));

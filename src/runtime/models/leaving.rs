@@ -46,6 +46,30 @@ fn a_shutdown_sees_what_the_worker_has_not() {
     });
 }
 
+/// While a thread counts that then does not start, a submission takes it for one that will see the task.
+#[test]
+fn a_thread_that_does_not_start_against_a_submission() {
+    check(Some(2), || {
+        let pool = builder::<FineGrained>(1, 0).stack_size(1 << 60).build().unwrap();
+        let submits = pool.clone();
+        let submitter = thread::spawn(move || submits.submit(|| ()).result());
+        assert_eq!(pool.prestart_all(), 0);
+        assert!(matches!(submitter.join().unwrap(), Err(TaskError::NoWorker(_))));
+    });
+}
+
+/// And a shutdown takes it for one that will stop the pool.
+#[test]
+fn a_thread_that_does_not_start_against_a_shutdown() {
+    check(Some(2), || {
+        let pool = builder::<FineGrained>(1, 0).stack_size(1 << 60).build().unwrap();
+        let shuts_down = pool.clone();
+        let shutdown = thread::spawn(move || shuts_down.shutdown());
+        assert_eq!(pool.prestart_all(), 0);
+        shutdown.join().unwrap();
+    });
+}
+
 /// Nobody begins to drain: the worker finds by itself that there is a task, as it leaves.
 fn a_task_starts_a_thread_again<P: LockPolicy>(pool: ThreadPool<P>) {
     for n in 0..2 {

@@ -20,8 +20,8 @@ impl<P: LockPolicy> Worker<P> {
 
     /// The same, unless those that it has got lately were not worth it.
     fn wants_more(&self) {
-        if !P::Gate::EXCLUSIVE && !MODEL && self.appetite.is_there() {
-            self.core.idle.want();
+        if self.appetite.is_there() {
+            self.wants();
         }
     }
 
