@@ -297,20 +297,11 @@ stamp! {
     keyed:
         tasks_with_a_key_in_common_never_overlap,
         tasks_with_a_key_in_common_run_in_order,
-        different_keys_are_never_in_each_others_way,
-        a_key_named_twice_is_taken_once,
-        keys_have_the_hash_that_they_are_given,
         a_cancelled_task_is_passed_over,
         a_panic_gives_the_key_back,
         waiting_for_ones_own_key_is_an_error,
-        a_key_takes_memory_only_while_tasks_name_it,
         shutdown_ends_what_waits_for_a_key,
-        panicking_keys_are_survived,
-        a_strand_runs_its_tasks_one_after_another,
         what_nobody_waits_for_keeps_the_order_too,
-        keys_and_values_are_taken_in_one_step,
-        a_task_alone_meets_no_other,
-        a_task_alone_keeps_its_place,
         a_hundred_thousand_tasks_never_overlap,
         keys_in_opposite_orders_make_progress,
         philosophers_with_keys_for_forks_all_eat,
@@ -319,6 +310,16 @@ stamp! {
         who_waits_for_a_key_delays_nobody_who_needs_another,
         nobody_starts_early_for_a_cancelled_task,
         a_task_with_a_key_waits_for_its_child;
+    key_space:
+        different_keys_are_never_in_each_others_way,
+        a_key_named_twice_is_taken_once,
+        keys_have_the_hash_that_they_are_given,
+        a_key_takes_memory_only_while_tasks_name_it,
+        panicking_keys_are_survived,
+        a_strand_runs_its_tasks_one_after_another,
+        keys_and_values_are_taken_in_one_step,
+        a_task_alone_meets_no_other,
+        a_task_alone_keeps_its_place;
     stuck:
         the_next_of_several_comes_with_its_time,
         who_waits_runs_what_comes_after_a_promise,
@@ -389,13 +390,17 @@ stamp! {
         a_full_queue_rejects,
         a_cancelled_task_makes_room_at_once,
         a_thousand_tasks_retried_run_once_each,
+        the_oldest_makes_room,
+        the_newest_is_dropped,
+        every_handle_ends_and_the_counts_agree;
+    caller_runs:
         the_caller_runs_what_has_no_place,
         a_task_runs_what_has_no_place,
         callers_on_top_of_one_another_do_not_fill_the_stack,
         a_task_with_values_runs_no_other,
         a_context_runs_no_other_task_under_its_lock,
-        the_oldest_makes_room,
-        the_newest_is_dropped,
+        callers_of_two_pools_run_each_others_tasks;
+    places:
         a_submitter_waits_for_a_start,
         a_submitter_waits_for_a_cancel,
         a_wait_for_a_place_can_end,
@@ -403,9 +408,7 @@ stamp! {
         a_task_fills_its_own_pool,
         a_task_with_a_context_fills_its_own_pool,
         whoever_all_others_wait_for_gets_in,
-        two_pools_fill_each_other,
-        callers_of_two_pools_run_each_others_tasks,
-        every_handle_ends_and_the_counts_agree;
+        two_pools_fill_each_other;
     locals:
         each_worker_makes_its_own_value_before_its_first_task,
         a_spare_worker_has_its_own_value,
@@ -444,19 +447,7 @@ stamp! {
         a_future_woken_while_it_is_polled_is_polled_again,
         a_future_that_yields_lets_others_run,
         a_future_awaits_tasks_of_its_pool_and_of_another,
-        a_poll_that_panics_ends_the_future,
-        a_future_whose_drop_panics_is_survived,
-        cancel_between_polls_drops_the_future_at_once,
-        a_poll_that_goes_on_is_asked_to_be_the_last,
-        cancel_against_wake_ups,
         a_future_without_a_handle_goes_on,
-        a_future_that_nobody_can_wake_ends,
-        shutdown_drives_what_is_woken_and_ends_what_waits,
-        shutdown_drives_a_future_that_awaits_the_timer,
-        shutdown_now_ends_all_that_wait,
-        wake_ups_race_with_shutdown,
-        a_future_that_owns_its_pool_is_dropped_by_it,
-        a_future_for_a_pool_that_is_shut_down_is_refused,
         a_full_queue_refuses_a_future,
         two_futures_wait_for_each_other_in_turn,
         polls_run_with_the_lock,
@@ -464,6 +455,19 @@ stamp! {
         a_wait_for_a_future_that_nobody_can_poll_is_an_error,
         block_on_drives_a_future,
         with_a_context_block_on_is_for_blocking;
+    future_ends:
+        a_poll_that_panics_ends_the_future,
+        a_future_whose_drop_panics_is_survived,
+        cancel_between_polls_drops_the_future_at_once,
+        a_poll_that_goes_on_is_asked_to_be_the_last,
+        cancel_against_wake_ups,
+        a_future_that_nobody_can_wake_ends,
+        shutdown_drives_what_is_woken_and_ends_what_waits,
+        shutdown_drives_a_future_that_awaits_the_timer,
+        shutdown_now_ends_all_that_wait,
+        wake_ups_race_with_shutdown,
+        a_future_that_owns_its_pool_is_dropped_by_it,
+        a_future_for_a_pool_that_is_shut_down_is_refused;
     broadcast:
         every_worker_runs_it_once_on_its_own_thread,
         workers_may_meet_in_it,

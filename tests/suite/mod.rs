@@ -4,18 +4,22 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod bulk;
+pub(crate) mod caller_runs;
 pub(crate) mod capacity;
 pub(crate) mod clearing;
 pub(crate) mod deadlines;
+pub(crate) mod future_ends;
 pub(crate) mod futures;
 pub(crate) mod groups;
 pub(crate) mod guarded;
 pub(crate) mod handles;
 pub(crate) mod hooks;
+pub(crate) mod key_space;
 pub(crate) mod keyed;
 pub(crate) mod limits;
 pub(crate) mod locals;
 pub(crate) mod pause;
+pub(crate) mod places;
 pub(crate) mod promises;
 pub(crate) mod quiescence;
 pub(crate) mod ranked;
