@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 use lockgrain::gate::Gate;
 use lockgrain::{LockPolicy, Refused, TaskError, TaskHandle, ThreadPool, WhenFull, blocking};
 
-use super::capacity::{bounded, is_full, settings};
+use super::capacity::{bounded, fill, is_full, settings};
 
 /// Tasks that block, and tell the pool, until the value is dropped: as many as there are threads, so that none is left, and nobody holds a lock.
 struct AllBlocked {
@@ -172,18 +172,7 @@ pub(crate) fn callers_of_two_pools_run_each_others_tasks<P: LockPolicy>(pool: &T
     let build = || settings(pool, 1, WhenFull::CallerRuns).build().unwrap();
     let (one, other) = (build(), build());
     let runs = Arc::new(AtomicUsize::new(0));
-    let fill = |to: &ThreadPool<P>| {
-        let (to, runs) = (to.clone(), runs.clone());
-        move || {
-            for _ in 0..50 {
-                let runs = runs.clone();
-                let count = move || {
-                    runs.fetch_add(1, SeqCst);
-                };
-                to.spawn(count).unwrap();
-            }
-        }
-    };
+    let fill = |to| fill(to, &runs);
     let fills: Vec<_> = (0..2).flat_map(|_| [one.submit(fill(&other)), other.submit(fill(&one))]).collect();
     fills.into_iter().for_each(|fill| fill.result().unwrap());
     one.shutdown();

@@ -22,6 +22,20 @@ pub(super) fn is_full<T: std::fmt::Debug>(handle: TaskHandle<T>) -> bool {
     matches!(handle.result(), Err(TaskError::QueueFull))
 }
 
+/// A task that has the pool count 50 others.
+pub(super) fn fill<P: LockPolicy>(to: &ThreadPool<P>, runs: &Arc<AtomicUsize>) -> impl FnOnce() + Send + use<P> {
+    let (to, runs) = (to.clone(), runs.clone());
+    move || {
+        for _ in 0..50 {
+            let runs = runs.clone();
+            let count = move || {
+                runs.fetch_add(1, SeqCst);
+            };
+            to.spawn(count).unwrap();
+        }
+    }
+}
+
 // Contract: 87, 88.
 pub(crate) fn a_full_queue_rejects<P: LockPolicy>(pool: &ThreadPool<P>) {
     let pool = bounded(pool, 2, WhenFull::Reject);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lockgrain::{LockPolicy, Refused, Rejected, TaskError, TaskHandle, ThreadPool, WhenFull};
 
 use super::Occupied;
-use super::capacity::{bounded, is_full, settings};
+use super::capacity::{bounded, fill, is_full, settings};
 
 pub(crate) fn a_submitter_waits_for_a_start<P: LockPolicy>(pool: &ThreadPool<P>) {
     let pool = bounded(pool, 2, WhenFull::Block);
@@ -162,18 +162,7 @@ pub(crate) fn two_pools_fill_each_other<P: LockPolicy>(pool: &ThreadPool<P>) {
     let build = || settings(pool, 1, WhenFull::Block).max_spares(0).build().unwrap();
     let (one, other) = (build(), build());
     let runs = Arc::new(AtomicUsize::new(0));
-    let fill = |to: &ThreadPool<P>| {
-        let (to, runs) = (to.clone(), runs.clone());
-        move || {
-            for _ in 0..50 {
-                let runs = runs.clone();
-                let count = move || {
-                    runs.fetch_add(1, SeqCst);
-                };
-                to.spawn(count).unwrap();
-            }
-        }
-    };
+    let fill = |to| fill(to, &runs);
     let fills = [one.submit(fill(&other)), other.submit(fill(&one))];
     fills.into_iter().for_each(|fill| fill.result().unwrap());
     one.shutdown();
